@@ -1,0 +1,38 @@
+"""What is ingested: the authoring vocabulary and the declared pipelines.
+
+from ingestion_assets import Bucket, Json, Pipeline, S3Event, S3Parquet, S3Source, ingestion_asset
+"""
+
+from ingestion_assets.asset import (
+    Bucket,
+    DailyPartitions,
+    IngestionAsset,
+    PartitionBy,
+    Processor,
+    S3Parquet,
+    S3Source,
+    ingestion_asset,
+)
+from ingestion_assets.errors import CompileError, Where
+from ingestion_assets.formats import Json, Parquet
+from ingestion_assets.pipeline import Alerts, Catalog, Pipeline, S3Event, Tracking
+
+__all__ = [
+    "Alerts",
+    "Bucket",
+    "Catalog",
+    "CompileError",
+    "DailyPartitions",
+    "IngestionAsset",
+    "Json",
+    "Parquet",
+    "PartitionBy",
+    "Pipeline",
+    "Processor",
+    "S3Event",
+    "S3Parquet",
+    "S3Source",
+    "Tracking",
+    "Where",
+    "ingestion_asset",
+]

@@ -1,0 +1,1 @@
+"""ingestion_assets/dagster_defs."""

@@ -1,0 +1,90 @@
+"""The authoring vocabulary for systems: a pipeline, what starts it and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingestion_assets.asset import Bucket, IngestionAsset, S3Source
+from ingestion_assets.errors import Where, declared_here
+
+
+@dataclass(frozen=True, slots=True)
+class S3Event:
+    """Start one execution for each object created under a source's prefix, through EventBridge.
+
+    Args:
+        source: Name of the source.
+        suffixes: Only keys that end so; empty means any.
+    """
+
+    source: str
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Who is told of failed runs and rejected files.
+
+    Args:
+        email: Address subscribed to the topic; None leaves the topic without subscribers.
+    """
+
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """The table of runs: one item a file identity, with state, counts and reasons.
+
+    Args:
+        retention_days: Items expire after so many days (DynamoDB TTL).
+    """
+
+    retention_days: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The Glue database of the pipeline's tables.
+
+    Args:
+        database: Its name; by default the pipeline's.
+        crawler: Name of a crawler started after each load; None for none.
+    """
+
+    database: str | None = None
+    crawler: str | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A DAG of assets, what starts it, and what surrounds it on AWS.
+
+    Args:
+        name: A noun in snake_case; the folder's name, the Dagster group and the state machine.
+        sources: Where data comes from.
+        assets: In any order; the DAG follows from their inputs.
+        trigger: What starts an execution.
+        quarantine: Bucket of quarantined rows and rejected files' reasons.
+        alerts: Who is told.
+        tracking: The table of runs.
+        catalog: The Glue database.
+        timeout_seconds: Of one execution.
+        log_retention_days: Of functions and the state machine.
+        owners: Emails or `team:name`, for assets that name none.
+        description: For the lineage and the state machine's comment.
+    """
+
+    name: str
+    sources: tuple[S3Source, ...]
+    assets: tuple[IngestionAsset, ...]
+    trigger: S3Event
+    quarantine: Bucket = Bucket("quarantine")
+    alerts: Alerts = Alerts()
+    tracking: Tracking = Tracking()
+    catalog: Catalog = Catalog()
+    timeout_seconds: int = 3600
+    log_retention_days: int = 30
+    owners: tuple[str, ...] = ()
+    description: str = ""
+    where: Where = field(default_factory=lambda: declared_here(3), compare=False, repr=False)

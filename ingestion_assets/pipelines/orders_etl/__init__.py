@@ -1,0 +1,1 @@
+"""Serverless order JSON to Parquet."""
