@@ -27,7 +27,6 @@ from ingestion_assets.asset import IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.pipeline import Pipeline
 
-if TYPE_CHECKING:
 # SQLFrame keeps one session a process.
 _SESSION = threading.Lock()
 
@@ -180,9 +179,7 @@ def _sources(sql: str, contracts: Mapping[str, Contract], wanted: set[str]) -> d
     if scope is None:
         raise ValueError("the transform is not a query")
     known: Known = {}
-    return {
-        name: _resolve(scope, name, (), known) for name in _query(scope).named_selects if name in wanted
-    }
+    return {name: _resolve(scope, name, (), known) for name in _query(scope).named_selects if name in wanted}
 
 
 def _resolve(scope: Scope, column: str, path: tuple[str, ...], known: Known) -> frozenset[Origin]:
