@@ -1,0 +1,51 @@
+"""Choose the engine of an asset by what engines say they can do, never by their names."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Set
+from typing import get_args
+
+import aws_runtime.engines
+from aws_runtime.engines import Capabilities
+from ingestion_assets.asset import IngestionAsset, ProcessorKind
+from ingestion_assets.errors import CompileError
+
+#: Where each processor kind runs its engine.
+RUNS_IN: dict[str, str] = {"lambda": "lambda", "glue_pyspark": "glue"}
+assert set(RUNS_IN) == set(get_args(ProcessorKind))  # noqa: S101 - a new kind must say where it runs
+
+
+def known_engines() -> Iterator[Capabilities]:
+    """Yield the capabilities of every engine module, by name."""
+    for module in sorted(pkgutil.iter_modules(aws_runtime.engines.__path__), key=lambda m: m.name):
+        loaded = importlib.import_module(f"aws_runtime.engines.{module.name}")
+        if (capabilities := getattr(loaded, "CAPABILITIES", None)) is not None:
+            yield capabilities
+
+
+def choose_engine(asset: IngestionAsset, formats: Set[str]) -> str:
+    """Return the most preferred engine that reads `formats` where the asset's processor runs.
+
+    Raises:
+        CompileError: ASL003, when no engine does, or the one that the processor names does not.
+    """
+    place = RUNS_IN[asset.processor.kind]
+    able = [e for e in known_engines() if place in e.runs_in and formats <= e.formats]
+    wanted = asset.processor.engine
+    if wanted is not None:
+        able = [e for e in able if e.name == wanted]
+    if not able:
+        offers = "; ".join(
+            f"{e.name} reads {', '.join(sorted(e.formats))} in {', '.join(sorted(e.runs_in))}"
+            for e in known_engines()
+        )
+        raise CompileError(
+            "ASL003",
+            asset.where,
+            f"{wanted or 'no engine'} {'does not read' if wanted else 'reads'} "
+            f"{', '.join(sorted(formats))} in {place}",
+            f"Choose another processor or engine: {offers}",
+        )
+    return min(able, key=lambda e: (max(e.preference.get(f, 100) for f in formats), e.name)).name
