@@ -1,0 +1,96 @@
+"""What one materialization is asked to do: the event of the Lambda handler and of the Glue job.
+
+In: the event's JSON and the asset's plan. Out: a checked `MaterializeEvent`, or a `ValueError`
+that names the path, as in `inputs.orders.objects[0].key`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aws_runtime.codec import decode
+from aws_runtime.identity import FileIdentity, parse_event_time
+from aws_runtime.plan import AssetPlan
+
+# Names of executions: up to 80 characters, none of them special in a key or a URI.
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+_EXECUTION = re.compile(r"[^\s\x00-\x1f\x7f-\x9f/\\?*<>{}\[\]\"#%^|~`$&,;:]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One object as an event names it; what the event does not say is None."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str | None = None
+    size: int | None = None
+
+    @property
+    def identity(self) -> FileIdentity:
+        """Its version id, or else its ETag, tells it from another object of the same key.
+
+        The version `null` of a bucket without versions is overwritten in place, so it identifies nothing.
+        """
+        version = self.version_id if self.version_id != "null" else None
+        return FileIdentity(self.bucket, self.key, version or (self.etag or "").strip('"'))
+
+
+@dataclass(frozen=True, slots=True)
+class InputEvent:
+    """Where one input is: objects, or the run record of the upstream asset that wrote it."""
+
+    objects: tuple[S3Object, ...] = ()
+    record: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaterializeEvent:
+    """One asset's step in one execution.
+
+    Args:
+        execution: Name of the execution.
+        event_time: When the file arrived.
+        inputs: By input name, exactly those of the plan.
+    """
+
+    execution: str
+    event_time: datetime
+    inputs: Mapping[str, InputEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    execution: str
+    event_time: str
+    inputs: Mapping[str, InputEvent]
+
+
+def parse_event(data: Any, plan: AssetPlan) -> MaterializeEvent:
+    """Check an event against the plan.
+
+    Raises:
+        ValueError: Naming the path of the fault.
+    """
+    raw = decode(_Raw, data)
+    if not _EXECUTION.fullmatch(raw.execution):
+        raise ValueError(f"execution: {raw.execution!r} is not an execution's name")
+    expected = {given.name for given in plan.inputs}
+    if set(raw.inputs) != expected:
+        raise ValueError(f"inputs: expected {sorted(expected)}, got {sorted(raw.inputs)}")
+    for name, given in raw.inputs.items():
+        if bool(given.objects) == bool(given.record):
+            raise ValueError(f"inputs.{name}: expected either objects or a record")
+        for position, item in enumerate(given.objects):
+            if not item.bucket or not item.key:
+                raise ValueError(f"inputs.{name}.objects[{position}]: a bucket and a key are needed")
+    try:
+        moment = parse_event_time(raw.event_time)
+    except ValueError as error:
+        raise ValueError(f"event_time: {error}") from None
+    return MaterializeEvent(raw.execution, moment, raw.inputs)
