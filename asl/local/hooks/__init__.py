@@ -1,0 +1,15 @@
+"""Gaps of the emulator, one module each: `install(settings)` mends it or raises `HookMismatchError`."""
+
+from __future__ import annotations
+
+#: In the order of installation; later ones wrap what earlier ones replaced.
+HOOKS = (
+    "iam_resources",
+    "lambda_runtime",
+    "task_calls",
+    "state_scopes",
+    "error_matching",
+    "queueing",
+    "event_targets",
+    "glue_jobs",
+)

@@ -1,0 +1,73 @@
+"""Gap: a rule starts its state machine without its role, and an event that cannot start a run is lost.
+
+Here the rule's role makes the call, and what it cannot deliver goes to the target's dead-letter
+queue with the attributes that EventBridge gives it.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+from ministack.core import concurrency
+from ministack.services import eventbridge
+
+from asl.local.hooks.task_calls import Calls
+from asl.local.patching import Function, existing, replace
+from asl.local.settings import Settings
+
+HOOK = "event_targets"
+
+
+def install(settings: Settings) -> None:
+    """Deliver to state machines by StartExecution as the target's role."""
+    calls = Calls(settings)
+    background: Callable[..., Any] = existing(
+        HOOK, concurrency, "spawn_background", ("fn", "args", "thread_name", "kwargs")
+    )
+    view_of = existing(HOOK, eventbridge, "_pattern_event_view", ("event",))
+
+    def make(original: Function) -> Function:
+        def invoke_target(target: dict[str, Any], event: Any, rule: Any, view: Any = None) -> Any:
+            transformed = {"InputTransformer", "Input", "InputPath"} & {
+                key for key, value in target.items() if value
+            }
+            if ":states:" not in target.get("Arn", "") or transformed:
+                return original(target, event, rule, view)
+            payload = json.dumps((view or view_of(event)).event_with_detail(), ensure_ascii=False)
+            # The server answers this call itself, so it must not wait for it here.
+            return background(deliver, calls, target, rule, payload, thread_name="rule-target")
+
+        return invoke_target
+
+    replace(HOOK, eventbridge, "_invoke_target", ("target", "event", "rule", "view"), make)
+
+
+def deliver(calls: Calls, target: dict[str, Any], rule: dict[str, Any], payload: str) -> None:
+    """Start the execution, or put the event into the dead-letter queue."""
+    try:
+        machine = calls.client("stepfunctions", target.get("RoleArn"))
+        machine.start_execution(stateMachineArn=target["Arn"], input=payload)
+    except ClientError as error:
+        queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if not queue:
+            raise
+        sqs = calls.client("sqs", None)
+        attributes = {
+            "ERROR_CODE": error.response["Error"]["Code"],
+            "ERROR_MESSAGE": error.response["Error"]["Message"],
+            "RULE_ARN": rule.get("Arn", ""),
+            "TARGET_ARN": target["Arn"],
+        }
+        sqs.send_message(
+            QueueUrl=sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"],
+            MessageBody=payload,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+                if value
+            },
+        )
