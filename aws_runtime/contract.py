@@ -41,7 +41,9 @@ class DataType:
 
     Args:
         name: `string`, `boolean`, `int8` … `int64`, `uint8` … `uint64`, `float32`, `float64`,
-            `decimal`, `date`, `timestamp`, `time`, `duration`, `binary`, `list` or `struct`.
+            `decimal`, `date`, `timestamp`, `binary`, `list` or `struct`. An unsigned integer is
+            stored as the next wider signed one (`uint64` as decimal(20,0)), because neither
+            Spark nor the Data Catalog has unsigned types.
         precision: Of a decimal, total digits (1 to 38).
         scale: Of a decimal, digits after the point.
         timezone: Of a timestamp, an IANA zone; None means without zone. Always microseconds.
@@ -88,12 +90,14 @@ class Rule:
         check: Pandera's name of the check: `greater_than`, `isin`, `str_matches` ….
         args: The check's arguments, JSON values (dates and decimals as ISO strings).
         severity: ERROR quarantines, WARN only counts.
+        ignore_na: Whether a null value keeps the rule; without it a null breaks the rule.
     """
 
     id: str
     check: str
     args: Mapping[str, Any] = field(default_factory=dict)
     severity: Severity = Severity.ERROR
+    ignore_na: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,11 @@ class Column:
         unique: Whether a value may appear once only in one file; every row that shares
             a value is quarantined, as Pandera reports it.
         required: Whether the column must be present.
-        coerce: Whether text and other types are converted to `type` (a value that cannot be
-            converted quarantines its row); without it another type rejects the file.
+        coerce: Whether other types are converted to `type`. Text, which is all that JSON and CSV
+            have, is always converted; a value that cannot be quarantines its row.
         rules: Value rules, in the order of the model.
         description: From the model, for the catalog.
+        default: JSON value that replaces null (and NaN); None for none.
     """
 
     name: str
@@ -121,6 +126,7 @@ class Column:
     coerce: bool = False
     rules: tuple[Rule, ...] = ()
     description: str = ""
+    default: Any = None
 
 
 @dataclass(frozen=True, slots=True)

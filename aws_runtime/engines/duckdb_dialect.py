@@ -1,0 +1,124 @@
+"""DuckDB's SQL for contracts: the dialect that `aws_runtime.rules` is given, and its types read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_runtime.contract import DataType, Field
+from aws_runtime.rules import Dialect
+
+_TYPES = {
+    "string": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    # Stored as the next wider signed type, as on every engine.
+    "uint8": "SMALLINT",
+    "uint16": "INTEGER",
+    "uint32": "BIGINT",
+    "uint64": "DECIMAL(20,0)",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "date": "DATE",
+    "binary": "BLOB",
+}
+
+_IDS = {
+    "varchar": DataType("string"),
+    "boolean": DataType("boolean"),
+    "tinyint": DataType("int8"),
+    "smallint": DataType("int16"),
+    "integer": DataType("int32"),
+    "bigint": DataType("int64"),
+    "utinyint": DataType("int16"),
+    "usmallint": DataType("int32"),
+    "uinteger": DataType("int64"),
+    "ubigint": DataType("decimal", precision=20, scale=0),
+    "hugeint": DataType("decimal", precision=38, scale=0),
+    "uhugeint": DataType("decimal", precision=38, scale=0),
+    "float": DataType("float32"),
+    "double": DataType("float64"),
+    "date": DataType("date"),
+    "timestamp": DataType("timestamp"),
+    "timestamp_s": DataType("timestamp"),
+    "timestamp_ms": DataType("timestamp"),
+    "timestamp_ns": DataType("timestamp"),
+    "timestamp with time zone": DataType("timestamp", timezone="UTC"),
+    "blob": DataType("binary"),
+}
+
+
+def data_type(given: Any) -> DataType:
+    """Return a `duckdb` type (as in `relation.types`) as neutral data.
+
+    A type without a neutral counterpart (INTERVAL, MAP …) keeps DuckDB's name, and so equals none.
+    """
+    match given.id:
+        case "list" | "array":
+            return DataType("list", item=data_type(given.children[0][1]))
+        case "struct":
+            return DataType("struct", fields=tuple(Field(n, data_type(t)) for n, t in given.children))
+        case "decimal":
+            children = dict(given.children)
+            return DataType("decimal", precision=children["precision"], scale=children["scale"])
+        case "enum":
+            return DataType("string")
+        case other:
+            return _IDS.get(other, DataType(str(given)))
+
+
+def quote(name: str) -> str:
+    """Return `name` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Return `value` as a string literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def type_name(given: DataType) -> str:
+    """Return the SQL type that stores `given`."""
+    match given.name:
+        case "decimal":
+            return f"DECIMAL({given.precision},{given.scale})"
+        case "timestamp":
+            return "TIMESTAMP WITH TIME ZONE" if given.timezone else "TIMESTAMP"
+        case "list" if given.item is not None:
+            return f"{type_name(given.item)}[]"
+        case "struct":
+            return "STRUCT(" + ", ".join(f"{quote(f.name)} {type_name(f.type)}" for f in given.fields) + ")"
+        case other:
+            return _TYPES.get(other, other)
+
+
+def _struct(fields: Sequence[tuple[str, str]]) -> str:
+    return "struct_pack(" + ", ".join(f"{quote(name)} := {value}" for name, value in fields) + ")"
+
+
+def _each(items: str, variable: str, index: str, body: str) -> str:
+    names = f"{variable}, {index}" if index else variable
+    return f"list_transform({items}, lambda {names}: {body})"
+
+
+DUCKDB = Dialect(
+    name="duckdb",
+    quote=quote,
+    text=text,
+    type_name=type_name,
+    try_cast=lambda value, target: f"TRY_CAST({value} AS {target})",
+    matches=lambda value, pattern: f"regexp_matches({value}, {text(pattern)})",
+    finite=lambda value: f"isfinite({value})",
+    is_nan=lambda value: f"isnan({value})",
+    member=lambda value, name: f"struct_extract({value}, {text(name)})",
+    struct=_struct,
+    each=_each,
+    index=lambda variable: f"{variable} - 1",
+    exists=lambda items, variable, body: f"len(list_filter({items}, lambda {variable}: {body})) > 0",
+    first=lambda items: f"list_filter({items}, lambda r: r IS NOT NULL)[1]",
+    length=lambda items: f"len({items})",
+    encode=lambda value: f"encode({value})",
+)
