@@ -40,3 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{len(marked)} {marker} tests need {what}, and REQUIRE_ALL is set")
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=f"needs {what}"))
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory):
+    """One local AWS for each test process, on a free port; ended with it."""
+    from asl.local.server import local_aws as running  # noqa: PLC0415 - most tests need none
+
+    with running(tmp_path_factory.mktemp("local-aws") / "state") as local:
+        yield local
+
+
+@pytest.fixture(scope="session")
+def aws(local_aws):
+    """`aws("s3")`: a client of the local AWS, as the account's root."""
+    from asl.deploy.target import Target  # noqa: PLC0415 - see above
+
+    return Target.local(local_aws.endpoint).client
