@@ -47,7 +47,6 @@ def limits(folder: Path) -> Limits:
     return Limits(int(memory * ENGINE_SHARE), len(os.sched_getaffinity(0)), str(spill))
 
 
-@metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Materialize the asset of `plan.json` from the objects that `event` names.
@@ -78,6 +77,7 @@ def _measure(plan: AssetPlan, record: dict[str, Any]) -> None:
     metrics.add_metric("RowsOut", MetricUnit.Count, record["rows_out"])
     metrics.add_metric("RowsQuarantined", MetricUnit.Count, record["rows_quarantined"])
     metrics.add_metric("FilesRejected", MetricUnit.Count, int(record["status"] == "rejected"))
+    metrics.flush_metrics()
 
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:

@@ -1,0 +1,91 @@
+"""A fresh in-process account with the buckets of a pipeline, and its handler over a toy engine."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import pytest
+from moto import mock_aws
+
+from aws_runtime import storage
+from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.handlers import materialize as handler_module
+from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
+
+CONTRACT = Contract(
+    "Toy",
+    tuple(
+        Column(name, DataType(kind)) for name, kind in (("id", "string"), ("day", "string"), ("n", "int64"))
+    ),
+)
+PLAN = AssetPlan(
+    pipeline="shop",
+    asset="order_lines",
+    transform="toy_engine:keep",
+    inputs=(InputPlan("orders", FormatPlan("json"), CONTRACT),),
+    output=OutputPlan(CONTRACT, (PartitionPlan("dt", "day"),)),
+    engine="toy",
+)
+DOWNSTREAM = replace(
+    PLAN, asset="summary", inputs=(InputPlan("orders", FormatPlan("parquet"), CONTRACT, origin="asset"),)
+)
+ROWS = b"\n".join(
+    json.dumps({"id": f"o{i}", "day": f"2025-01-{17 + i % 3}", "n": i - 1}).encode() for i in range(8)
+)
+CONTEXT = SimpleNamespace(
+    function_name="order_lines",
+    memory_limit_in_mb="2048",
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:order_lines",
+    aws_request_id="00000000-0000-0000-0000-000000000000",
+)
+
+
+@dataclass
+class World:
+    """One fresh account: landing (versioned), inbox (without versions), staging and quarantine."""
+
+    s3: object
+    plan: AssetPlan = PLAN
+    plans: dict = field(default_factory=dict)
+
+    def put(self, content=ROWS, key="orders/a.json", bucket="landing"):
+        """Upload an object and return it as an event names it."""
+        made = self.s3.put_object(Bucket=bucket, Key=key, Body=content)
+        named = {"bucket": bucket, "key": key, "etag": made["ETag"].strip('"'), "size": len(content)}
+        return named | ({"version_id": made["VersionId"]} if "VersionId" in made else {})
+
+    def event(self, *objects, execution="run-1", time="2025-01-17T10:15:02Z"):
+        return {"execution": execution, "event_time": time, "inputs": {"orders": {"objects": list(objects)}}}
+
+    def invoke(self, event, plan=None, destination="s3://staging/lines/"):
+        handler_module.load_plan = lambda: plan or self.plan
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DESTINATION", destination)
+            patch.setenv("QUARANTINE", "s3://quarantine/")
+            return handler_module.handler(event, CONTEXT)
+
+    def keys(self, bucket, prefix=""):
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+    def read(self, uri):
+        bucket, key = storage.parse_uri(uri)
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def everything(self):
+        """Return every object that runs can write, by URI."""
+        uris = [f"s3://{bucket}/{key}" for bucket in ("staging", "quarantine") for key in self.keys(bucket)]
+        return {uri: self.read(uri) for uri in uris}
+
+
+@contextmanager
+def fresh_world():
+    with mock_aws():
+        storage.s3.cache_clear()
+        s3 = storage.s3()
+        for bucket in ("landing", "inbox", "staging", "quarantine"):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        s3.put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
+        yield World(s3)
+        storage.s3.cache_clear()
