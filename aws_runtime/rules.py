@@ -32,7 +32,7 @@ Frame = Mapping[str, DataType]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What one engine's SQL calls things; every member takes and returns SQL text.
+    r"""What one engine's SQL calls things; every member takes and returns SQL text.
 
     Args:
         name: For messages.
@@ -40,7 +40,7 @@ class Dialect:
         text: Value -> string literal.
         type_name: DataType -> SQL type (unsigned integers as the wider signed ones).
         try_cast: (expression, SQL type) -> cast that gives NULL where it fails.
-        matches: (expression, regex) -> whether the regex is found; anchors are `\\A` and `\\z`.
+        matches: (expression, regex) -> whether the regex is found; anchors are `\A` and `\z`.
         finite: Float expression -> whether it is neither NaN nor infinite.
         is_nan: Float expression -> whether it is NaN.
         member: (struct expression, field name) -> the field.
@@ -51,6 +51,8 @@ class Dialect:
         first: List-of-text expression -> its first item that is not NULL.
         length: List expression -> its number of items.
         encode: Text expression -> its UTF-8 bytes.
+        counted: (list expression, variable, body) -> number of items whose body is not NULL; None
+            where `exists` with a second conversion is as fast.
         from_text: (expression, DataType) -> the engine's own, faster way to turn text into a leaf
             type with exactly the lexical forms of `lexical`, or None to use `lexical`.
     """
@@ -71,6 +73,7 @@ class Dialect:
     first: Callable[[str], str]
     length: Callable[[str], str]
     encode: Callable[[str], str]
+    counted: Callable[[str, str, str], str] | None = None
     from_text: Callable[[str, DataType], str | None] = lambda _expression, _type: None
 
 
@@ -307,15 +310,12 @@ def _not_coerced(column: Column, dialect: Dialect, frame: Frame) -> Violation | 
     if actual is None or not _converts(column, dialect, frame) or not _can_fail(actual, column.type, dialect):
         return None
     raw, typed = dialect.quote(raw_name(column.name)), dialect.quote(column.name)
-    if column.type.item is None and column.type.name != "struct":
-        predicate = f"({raw} IS NOT NULL AND {typed} IS NULL)"
-    else:
-        predicate = f"COALESCE({_fails(raw, actual, column.type, dialect, 0)}, FALSE)"
+    predicate = " OR ".join(_lost(raw, typed, actual, column.type, dialect))
     path = dialect.text(column.name)
     return Violation(
         f"{column.name}.coerce",
         Severity.ERROR,
-        predicate,
+        f"({predicate})",
         _coerce_reason(raw, path, actual, column.type, dialect, 0) or "NULL",
     )
 
@@ -333,17 +333,62 @@ def _can_fail(actual: DataType, wanted: DataType, dialect: Dialect) -> bool:
     return dialect.type_name(actual) != dialect.type_name(wanted) or wanted.name in _UNSIGNED
 
 
+def _lost(raw: str, typed: str, actual: DataType, wanted: DataType, dialect: Dialect) -> list[str]:
+    """Predicates, never NULL, that compare the converted value with the one read."""
+    if wanted.name == "struct" and actual.fields:
+        return [
+            predicate
+            for name, inner, target in _members(actual, wanted, dialect)
+            for predicate in _lost(
+                dialect.member(raw, name), dialect.member(typed, name), inner, target, dialect
+            )
+        ]
+    if wanted.item is not None and actual.item is not None:
+        leaves = _leaves("x0", actual.item, wanted.item, dialect)
+        if leaves is None or dialect.counted is None:
+            return [f"COALESCE({_fails(raw, actual, wanted, dialect, 0)}, FALSE)"]
+        # Values that are there before and gone after: cheaper than to convert each a second time.
+        return [
+            f"COALESCE({dialect.counted(raw, 'x0', leaf)} <> {dialect.counted(typed, 'x0', leaf)}, FALSE)"
+            for leaf in leaves
+        ]
+    return [f"({raw} IS NOT NULL AND {typed} IS NULL)"]
+
+
+def _members(actual: DataType, wanted: DataType, dialect: Dialect) -> list[tuple[str, DataType, DataType]]:
+    """Fields of a struct whose conversion may fail: name, type as read, type wanted."""
+    have = {f.name: f.type for f in actual.fields}
+    return [
+        (f.name, have[f.name], f.type)
+        for f in wanted.fields
+        if f.name in have and _can_fail(have[f.name], f.type, dialect)
+    ]
+
+
+def _leaves(item: str, actual: DataType, wanted: DataType, dialect: Dialect) -> list[str] | None:
+    """Expressions of the leaves of `item` whose conversion may fail; None where lists nest."""
+    if wanted.item is not None:
+        return None
+    if wanted.name != "struct" or not actual.fields:
+        return [item]
+    found: list[str] = []
+    for name, inner, target in _members(actual, wanted, dialect):
+        below = _leaves(dialect.member(item, name), inner, target, dialect)
+        if below is None:
+            return None
+        found += below
+    return found
+
+
 def _fails(raw: str, actual: DataType, wanted: DataType, dialect: Dialect, depth: int) -> str:
     """Whether any leaf of `raw` cannot be converted; NULL where `raw` is NULL."""
     if wanted.item is not None and actual.item is not None:
         variable = f"x{depth}"
         return dialect.exists(raw, variable, _fails(variable, actual.item, wanted.item, dialect, depth + 1))
     if wanted.name == "struct" and actual.fields:
-        have = {f.name: f.type for f in actual.fields}
         parts = [
-            f"COALESCE({_fails(dialect.member(raw, f.name), have[f.name], f.type, dialect, depth)}, FALSE)"
-            for f in wanted.fields
-            if f.name in have and _can_fail(have[f.name], f.type, dialect)
+            f"COALESCE({_fails(dialect.member(raw, name), inner, target, dialect, depth)}, FALSE)"
+            for name, inner, target in _members(actual, wanted, dialect)
         ]
         return "(" + " OR ".join(parts or ["FALSE"]) + ")"
     return f"({raw} IS NOT NULL AND {_convert(raw, actual, wanted, dialect, depth)} IS NULL)"
@@ -361,17 +406,14 @@ def _coerce_reason(
         body = _coerce_reason(variable, place, actual.item, wanted.item, dialect, depth + 1)
         return None if body is None else dialect.first(dialect.each(raw, variable, index, body))
     if wanted.name == "struct" and actual.fields:
-        have = {f.name: f.type for f in actual.fields}
-        parts = []
-        for f in wanted.fields:
-            if f.name in have:
-                place = f"CONCAT({path}, {dialect.text('.' + f.name)})"
-                member = dialect.member(raw, f.name)
-                parts.append(_coerce_reason(member, place, have[f.name], f.type, dialect, depth))
-        reasons = [part for part in parts if part is not None]
+        reasons = []
+        for name, inner, target in _members(actual, wanted, dialect):
+            place = f"CONCAT({path}, {dialect.text('.' + name)})"
+            reason = _coerce_reason(dialect.member(raw, name), place, inner, target, dialect, depth)
+            reasons += [reason] if reason is not None else []
         return f"COALESCE({', '.join(reasons)}, NULL)" if reasons else None
     shown = f"SUBSTR({_text(raw, dialect)}, 1, {QUOTED})"
-    said = f"CONCAT({path}, ': ''', {shown}, ''' is not {wanted}')"
+    said = f"CONCAT({path}, {dialect.text(": '")}, {shown}, {dialect.text(f"' is not {wanted}")})"
     return f"CASE WHEN {_fails(raw, actual, wanted, dialect, depth)} THEN {said} END"
 
 
@@ -428,7 +470,7 @@ def _rule(column: Column, rule: Rule, dialect: Dialect) -> Violation:
         return _whole_set(column, rule, value, dialect)
     kept = CHECKS[rule.check](value, rule.args, column.type, dialect)
     shown = f"COALESCE(SUBSTR({_text(value, dialect)}, 1, {QUOTED}), 'null')"
-    quote = "''''" if column.type.name == "string" else "''"
+    quote = dialect.text("'" if column.type.name == "string" else "")
     said = (
         f"CONCAT({dialect.text(column.name + ': ')}, {quote}, {shown}, {quote}, "
         f"{dialect.text(' breaks ' + describe(rule))})"
