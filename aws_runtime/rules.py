@@ -413,7 +413,8 @@ def _coerce_reason(
             reasons += [reason] if reason is not None else []
         return f"COALESCE({', '.join(reasons)}, NULL)" if reasons else None
     shown = f"SUBSTR({_text(raw, dialect)}, 1, {QUOTED})"
-    said = f"CONCAT({path}, {dialect.text(": '")}, {shown}, {dialect.text(f"' is not {wanted}")})"
+    before, after = dialect.text(": '"), dialect.text(f"' is not {wanted}")
+    said = f"CONCAT({path}, {before}, {shown}, {after})"
     return f"CASE WHEN {_fails(raw, actual, wanted, dialect, depth)} THEN {said} END"
 
 
