@@ -92,9 +92,8 @@ def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
         LineageUnavailableError: Naming the asset and why its transform has no SQL form.
         CompileError: Whatever the contracts raise.
     """
-    nodes: dict[str, S3Source | IngestionAsset] = {
-        node.name: node for node in (*pipeline.sources, *pipeline.assets)
-    }
+    nodes: dict[str, S3Source | IngestionAsset] = {source.name: source for source in pipeline.sources}
+    nodes |= {upstream.name: upstream for upstream in pipeline.assets}
     contracts = {
         parameter: lower_contract(nodes[name].contract, nodes[name].where)
         for parameter, name in asset.inputs.items()

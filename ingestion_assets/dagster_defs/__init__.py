@@ -1,1 +1,6 @@
-"""ingestion_assets/dagster_defs."""
+"""Declarations -> Dagster: the only package that imports it. In: pipelines. Out: `Definitions`."""
+
+from ingestion_assets.dagster_defs.build import build_definitions
+from ingestion_assets.dagster_defs.run import Materialized, materialize_pipeline
+
+__all__ = ["Materialized", "build_definitions", "materialize_pipeline"]

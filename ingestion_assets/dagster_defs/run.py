@@ -1,0 +1,70 @@
+"""A pipeline -> its rows, in this process: what the demo and the parity tests compare with AWS.
+
+In: a pipeline and the folder that stands for S3. Out: counts by asset, and the files written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from ingestion_assets.dagster_defs.build import build_definitions
+from ingestion_assets.dagster_defs.ledger import Ledger, read_record, total
+from ingestion_assets.dagster_defs.sites import LocalSite
+from ingestion_assets.dagster_defs.storage import Storage
+from ingestion_assets.pipeline import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """What Dagster made of a pipeline's landed files.
+
+    Args:
+        assets: By asset name: counts, the paths of Parquet and quarantine files, and the rejected files.
+        checks: By `<asset>.<check>`: whether it passed.
+    """
+
+    assets: Mapping[str, Ledger]
+    checks: Mapping[str, bool]
+
+
+def materialize_pipeline(
+    pipeline: Pipeline, root: Path, *, instance: dg.DagsterInstance | None = None
+) -> Materialized:
+    """Materialize every landed file of `pipeline` in this process.
+
+    Args:
+        pipeline: The pipeline.
+        root: The folder that stands for S3: files lie in `<root>/<bucket>/<prefix>`.
+        instance: Where runs are recorded, for the UI; by default nowhere.
+
+    Raises:
+        Exception: Whatever a step raises; a rejected file is an answer, not an error.
+    """
+    definitions = build_definitions([pipeline])
+    result = definitions.resolve_job_def(f"{pipeline.name}_all").execute_in_process(
+        instance=instance, resources={"storage": Storage(kind="local", root=str(root))}
+    )
+    site = LocalSite(root)
+    landed = {
+        file.uri
+        for source in pipeline.sources
+        for file in site.files(source.name, source.bucket.name, source.prefix)
+    }
+    return Materialized(
+        assets={
+            asset.name: total(
+                read_record(record, record["source"]["uri"])
+                for record in site.records(pipeline, asset)
+                if record["source"]["uri"] in landed
+            )
+            for asset in pipeline.assets
+        },
+        checks={
+            f"{check.asset_key.path[-1]}.{check.check_name}": check.passed
+            for check in result.get_asset_check_evaluations()
+        },
+    )

@@ -1,0 +1,167 @@
+"""Declarations -> asset specs: keys, schemas, versions and everything else known before a run.
+
+In: a pipeline. Out: an external spec for each source and a spec for each asset, so that lineage
+starts where data arrives. Nothing is read but the transforms' own source text.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from aws_runtime.contract import Contract
+from aws_runtime.plan import AssetPlan
+from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
+from ingestion_assets.contract import lower_contract
+from ingestion_assets.pipeline import Pipeline
+
+#: Partition keys are dates whatever the folders look like.
+KEY_FORMAT = "%Y-%m-%d"
+_KINDS = {"lambda": "lambda", "glue_pyspark": "glue"}
+
+
+def source_key(pipeline: Pipeline, source: S3Source) -> dg.AssetKey:
+    """`orders_etl/raw/orders`."""
+    return dg.AssetKey([pipeline.name, "raw", source.name])
+
+
+def asset_key(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetKey:
+    """`orders_etl/order_lines`."""
+    return dg.AssetKey([pipeline.name, asset.name])
+
+
+def node_keys(pipeline: Pipeline) -> dict[str, dg.AssetKey]:
+    """Return the key of each source and asset by its name."""
+    keys = {source.name: source_key(pipeline, source) for source in pipeline.sources}
+    return keys | {asset.name: asset_key(pipeline, asset) for asset in pipeline.assets}
+
+
+def trigger_source(pipeline: Pipeline) -> S3Source:
+    """Return the source whose files start executions."""
+    return next(source for source in pipeline.sources if source.name == pipeline.trigger.source)
+
+
+def partitions_of(partitions: DailyPartitions | None) -> dg.DailyPartitionsDefinition | None:
+    """Return one partition a day from the first until today, which has begun but not ended."""
+    if partitions is None:
+        return None
+    return dg.DailyPartitionsDefinition(start_date=partitions.start.isoformat(), end_offset=1)
+
+
+def folder_date(partitions: DailyPartitions, prefix: str, key: str) -> date | None:
+    """Return the day of a landed file, or None for one that lies in no day's folder."""
+    depth = partitions.folder.count("/") + 1
+    parts = key.removeprefix(prefix).split("/")
+    if len(parts) <= depth:
+        return None
+    try:
+        moment = datetime.strptime("/".join(parts[:depth]), partitions.folder)  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return None
+    return moment.date() if moment.date() >= partitions.start else None
+
+
+def table_schema(contract: Contract) -> dg.TableSchema:
+    """Show a contract's columns and rules as Dagster's column schema."""
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=str(column.type),
+            description=column.description or None,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable,
+                unique=column.unique,
+                other=[
+                    f"{rule.check}({', '.join(f'{key}={value!r}' for key, value in rule.args.items())})"
+                    for rule in column.rules
+                ],
+            ),
+        )
+        for column in contract.columns
+    ]
+    together = [f"unique({', '.join(columns)})" for columns in contract.unique]
+    return dg.TableSchema(columns, constraints=dg.TableConstraints(other=together) if together else None)
+
+
+def code_version(plan: AssetPlan, transform: Callable[..., Any]) -> str:
+    """Hash what decides the rows: the transform's module without comments, and the lowered plan."""
+    module = inspect.getmodule(transform)
+    text = ast.unparse(ast.parse(inspect.getsource(module if module is not None else transform)))
+    lowered = json.dumps(plan.to_json(), sort_keys=True)
+    return hashlib.sha256(f"{text}\n{lowered}".encode()).hexdigest()[:16]
+
+
+def source_spec(pipeline: Pipeline, source: S3Source) -> dg.AssetSpec:
+    """Describe a source as an external asset: Dagster shows it and never materializes it."""
+    return dg.AssetSpec(
+        key=source_key(pipeline, source),
+        description=source.description or None,
+        group_name=pipeline.name,
+        kinds={"s3", source.format.name},
+        owners=list(source.owners or pipeline.owners),
+        tags={"pipeline": pipeline.name, "layer": "raw"},
+        metadata={
+            "dagster/column_schema": table_schema(lower_contract(source.contract, source.where)),
+            "dagster/uri": f"s3://{source.bucket.name}/{source.prefix}",
+            "dagster/code_references": _code_references(source.contract),
+        },
+        partitions_def=partitions_of(source.partitions),
+    )
+
+
+def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg.AssetSpec:
+    """Describe an asset with all that is known before it is materialized."""
+    source = trigger_source(pipeline)
+    keys = node_keys(pipeline)
+    to = asset.destination
+    table = f"{pipeline.catalog.database or pipeline.name}.{to.table or asset.name}"
+    layout = "/".join(f"{by.name}=…" for by in to.partition_by)
+    return dg.AssetSpec(
+        key=asset_key(pipeline, asset),
+        deps=[keys[name] for name in dict.fromkeys(asset.inputs.values())],
+        description=asset.description or None,
+        group_name=pipeline.name,
+        kinds={plan.engine, "parquet", _KINDS[asset.processor.kind]},
+        owners=list(asset.owners or pipeline.owners),
+        tags={"pipeline": pipeline.name, "layer": "staging", **asset.tags},
+        code_version=code_version(plan, asset.transform),
+        metadata={
+            "dagster/column_schema": table_schema(plan.output.contract),
+            "dagster/table_name": table,
+            "dagster/uri": f"s3://{to.bucket.name}/{to.prefix}{layout}",
+            "dagster/code_references": _code_references(asset.transform, asset.contract),
+        },
+        partitions_def=partitions_of(source.partitions),
+        automation_condition=dg.AutomationCondition.eager(),
+        freshness_policy=_freshness(source),
+    )
+
+
+def _freshness(source: S3Source) -> dg.FreshnessPolicy | None:
+    """A source with a folder a day is late when a day and some hours brought nothing."""
+    if source.partitions is None:
+        return None
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26))
+
+
+def _code_references(*objects: Any) -> dg.CodeReferencesMetadataValue:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # said at every load, and ours to heed
+        references: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
+            dg.LocalFileCodeReference(
+                file_path=str(Path(inspect.getfile(item)).resolve()),
+                line_number=inspect.getsourcelines(item)[1],
+                label=item.__name__,
+            )
+            for item in objects
+        ]
+        return dg.CodeReferencesMetadataValue(code_references=references)
