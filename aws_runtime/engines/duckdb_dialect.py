@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aws_runtime.contract import DataType, Field
-from aws_runtime.rules import Dialect
+from aws_runtime.rules import Dialect, lexical_form
 
 _TYPES = {
     "string": "VARCHAR",
@@ -104,6 +104,30 @@ def _each(items: str, variable: str, index: str, body: str) -> str:
     return f"list_transform({items}, lambda {names}: {body})"
 
 
+def _from_text(value: str, given: DataType) -> str | None:
+    """The canonical forms of `rules.lexical`, two to six times faster on DuckDB than its regexes.
+
+    TRY_CAST takes more than they do (spaces, `1_000`, `1.5` for an integer, `2025/1/7`). What an
+    integer or a date prints as is canonical, so only another text needs a regex.
+    """
+    cast = f"TRY_CAST({value} AS {type_name(given)})"
+    match given.name:
+        case "int8" | "int16" | "int32" | "int64":
+            return (
+                f"CASE WHEN CAST({cast} AS VARCHAR) = {value} THEN {cast} "
+                f"WHEN regexp_full_match({value}, {text(lexical_form(given) or '')}) THEN {cast} END"
+            )
+        case "float32" | "float64":
+            return (
+                f"CASE WHEN regexp_full_match({value}, {text(lexical_form(given) or '')}) "
+                f"AND isfinite({cast}) THEN {cast} END"
+            )
+        case "date":
+            return f"CASE WHEN CAST({cast} AS VARCHAR) = {value} AND strlen({value}) = 10 THEN {cast} END"
+        case _:
+            return None
+
+
 DUCKDB = Dialect(
     name="duckdb",
     quote=quote,
@@ -121,4 +145,6 @@ DUCKDB = Dialect(
     first=lambda items: f"list_filter({items}, lambda r: r IS NOT NULL)[1]",
     length=lambda items: f"len({items})",
     encode=lambda value: f"encode({value})",
+    counted=lambda items, variable, body: f"list_count(list_transform({items}, lambda {variable}: {body}))",
+    from_text=_from_text,
 )
