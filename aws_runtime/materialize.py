@@ -132,7 +132,14 @@ def _ingest(
         )
     outputs = _entries(result.files, destination, run.at.destination)
     quarantined = _entries(result.quarantine, quarantine, run.at.quarantine_rows)
-    record = records.completed(result, run.plan, run.at, run.digest, outputs=outputs, quarantine=quarantined)
+    try:
+        record = records.completed(
+            result, run.plan, run.at, run.digest, outputs=outputs, quarantine=quarantined
+        )
+    except RejectedFile:
+        if direct:  # already written in place, where no reader may take them for accepted rows
+            storage.delete_all(entry.uri for entry in (*outputs, *quarantined))
+        raise
     _publish(run, result, (*outputs, *quarantined), direct=direct)
     return record, records.files_document(outputs, quarantined)
 

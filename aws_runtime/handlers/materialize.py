@@ -44,7 +44,7 @@ def limits(folder: Path) -> Limits:
     memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "2048")) * 1024 * 1024
     spill = folder / "spill"
     spill.mkdir(exist_ok=True)
-    return Limits(int(memory * ENGINE_SHARE), len(os.sched_getaffinity(0)), str(spill))
+    return Limits(int(memory * ENGINE_SHARE), os.cpu_count() or 1, str(spill))
 
 
 @logger.inject_lambda_context(clear_state=True)
