@@ -32,7 +32,7 @@ class Materialized:
 
 
 def materialize_pipeline(
-    pipeline: Pipeline, root: Path, *, instance: dg.DagsterInstance | None = None
+    pipeline: Pipeline, root: Path, *, instance: dg.DagsterInstance | None = None, log_level: str = "ERROR"
 ) -> Materialized:
     """Materialize every landed file of `pipeline` in this process.
 
@@ -40,13 +40,16 @@ def materialize_pipeline(
         pipeline: The pipeline.
         root: The folder that stands for S3: files lie in `<root>/<bucket>/<prefix>`.
         instance: Where runs are recorded, for the UI; by default nowhere.
+        log_level: Of Dagster's log on the console.
 
     Raises:
         Exception: Whatever a step raises; a rejected file is an answer, not an error.
     """
     definitions = build_definitions([pipeline])
     result = definitions.resolve_job_def(f"{pipeline.name}_all").execute_in_process(
-        instance=instance, resources={"storage": Storage(kind="local", root=str(root))}
+        instance=instance,
+        resources={"storage": Storage(kind="local", root=str(root))},
+        run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
     )
     site = LocalSite(root)
     landed = {
