@@ -33,19 +33,10 @@ _IDS = {
     "smallint": DataType("int16"),
     "integer": DataType("int32"),
     "bigint": DataType("int64"),
-    "utinyint": DataType("int16"),
-    "usmallint": DataType("int32"),
-    "uinteger": DataType("int64"),
-    "ubigint": DataType("decimal", precision=20, scale=0),
-    "hugeint": DataType("decimal", precision=38, scale=0),
-    "uhugeint": DataType("decimal", precision=38, scale=0),
     "float": DataType("float32"),
     "double": DataType("float64"),
     "date": DataType("date"),
     "timestamp": DataType("timestamp"),
-    "timestamp_s": DataType("timestamp"),
-    "timestamp_ms": DataType("timestamp"),
-    "timestamp_ns": DataType("timestamp"),
     "timestamp with time zone": DataType("timestamp", timezone="UTC"),
     "blob": DataType("binary"),
 }
@@ -54,7 +45,8 @@ _IDS = {
 def data_type(given: Any) -> DataType:
     """Return a `duckdb` type (as in `relation.types`) as neutral data.
 
-    A type without a neutral counterpart (INTERVAL, MAP …) keeps DuckDB's name, and so equals none.
+    A type without a neutral counterpart (HUGEINT, ENUM, TIMESTAMP_NS, INTERVAL …) keeps DuckDB's
+    name: it equals none, and so is converted.
     """
     match given.id:
         case "list" | "array":
@@ -64,8 +56,6 @@ def data_type(given: Any) -> DataType:
         case "decimal":
             children = dict(given.children)
             return DataType("decimal", precision=children["precision"], scale=children["scale"])
-        case "enum":
-            return DataType("string")
         case other:
             return _IDS.get(other, DataType(str(given)))
 
