@@ -7,7 +7,7 @@ def order_lines(orders: nw.LazyFrame) -> nw.LazyFrame:
     """One row for each product of each order, with the order's and the customer's columns."""
     customer, product = nw.col("customer").struct, nw.col("products").struct
     return orders.explode("products").select(
-        nw.col("source_row", "order_id", "order_date", "total_amount"),
+        nw.col("source_uri", "source_row", "order_id", "order_date", "total_amount"),
         customer.field("customer_id").alias("customer_id"),
         customer.field("name").alias("customer_name"),
         customer.field("email").alias("email"),
