@@ -95,19 +95,23 @@ class DuckDBEngine:
     def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Frame:  # noqa: A002
         """Return the records of `files`, in their order."""
         if format.name == "parquet":
-            return self._read_parquet(files)
+            return self._read_parquet(files, contract)
         parts = [self._read_json(file, dict(format.options), contract, n) for n, file in enumerate(files)]
         relation = parts[0]
         for part in parts[1:]:
             relation = relation.union(part)
         return Frame(relation)
 
-    def _read_parquet(self, files: Sequence[InputFile]) -> Frame:
+    def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> Frame:
         names = ", ".join(text(file.path) for file in files)
+        source = f"read_parquet([{names}], hive_partitioning = false)"
+        if not files:  # an upstream asset without a single good row writes no file
+            nulls = ", ".join(f"NULL::{DUCKDB.type_name(c.type)} AS {quote(c.name)}" for c in contract.columns)
+            source = f"(SELECT {nulls} LIMIT 0)"
         relation = self.connection.sql(
             f"SELECT *, row_number() OVER () AS {SOURCE_ROW}, NULL::VARCHAR AS {SOURCE_URI}, "
             f"NULL::VARCHAR AS {SOURCE_ERROR}, NULL::VARCHAR AS {SOURCE_TEXT} "
-            f"FROM read_parquet([{names}], hive_partitioning = false)"
+            f"FROM {source}"
         )
         return Frame(relation)
 
