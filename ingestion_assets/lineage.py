@@ -171,9 +171,7 @@ def _sources(sql: str, contracts: Mapping[str, Contract], wanted: set[str]) -> d
         }
         for table, columns in schema.items()
     }
-    tree = qualify(
-        parse_one(sql, dialect="spark"), schema=typed, dialect="spark", validate_qualify_columns=False
-    )
+    tree = qualify(parse_one(sql, dialect="spark"), schema=typed, dialect="spark")
     scope = build_scope(tree)
     if scope is None:
         raise ValueError("the transform is not a query")

@@ -27,7 +27,9 @@ class Storage(dg.ConfigurableResource[Any]):
     """
 
     kind: str | None = Field(default=None, description="local or s3; by default $INGESTION_STORAGE, or local")
-    root: str = Field(default="data", description="Folder that stands for S3 on this machine")
+    root: str | None = Field(
+        default=None, description="Folder that stands for S3 on this machine; by default $INGESTION_DATA, or data"
+    )
     stack: str | None = Field(
         default=None, description="CloudFormation stack; by default $INGESTION_STACK, or ingestion"
     )
@@ -41,7 +43,7 @@ class Storage(dg.ConfigurableResource[Any]):
         """
         kind = self.kind or os.environ.get("INGESTION_STORAGE", "local")
         if kind == "local":
-            return LocalSite(Path(self.root))
+            return LocalSite(Path(self.root or os.environ.get("INGESTION_DATA", "data")))
         if kind == "s3":
             stack = self.stack or os.environ.get("INGESTION_STACK", "ingestion")
             return S3Site(self.s3.get_client(), stack)

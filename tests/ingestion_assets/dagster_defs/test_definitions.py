@@ -1,0 +1,180 @@
+"""What Dagster knows before anything runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from shop_pipeline import shop
+
+from ingestion_assets.dagster_defs import build_definitions
+from ingestion_assets.dagster_defs.specs import code_version, folder_date
+from ingestion_assets.pipelines import discover
+from ingestion_assets.plan import asset_plan
+
+ROOT = Path(__file__).parents[3]
+SOURCE = dg.AssetKey(["orders_etl", "raw", "orders"])
+LINES = dg.AssetKey(["orders_etl", "order_lines"])
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(discover())
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[dg.AssetKey, dg.AssetSpec]:
+    return {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+
+
+@pytest.mark.parametrize("command", [["dagster", "definitions", "validate"], ["dg", "check", "defs"]])
+def test_the_root_validates_without_aws(command: list[str], tmp_path: Path) -> None:
+    tools = Path(sys.executable).parent
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "DAGSTER", "INGESTION"))}
+    environment |= {
+        "HOME": str(tmp_path),
+        "DAGSTER_HOME": str(tmp_path),
+        "PATH": f"{tools}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [tools / command[0], *command[1:]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_loading_reaches_neither_aws_nor_the_data_nor_slow_modules() -> None:
+    code = (
+        "import sys, socket, os; socket.socket.connect = None; keep = dict(os.environ); "
+        "os.environ.clear(); import definitions; "
+        "print(sorted({'sqlframe', 'sqlglot', 'pyspark', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_lineage_starts_at_the_source(specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    assert [dep.asset_key for dep in specs[LINES].deps] == [SOURCE]
+    assert list(specs[SOURCE].deps) == []
+
+
+def test_a_source_is_external(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(SOURCE).is_external
+    assert graph.get(LINES).is_materializable
+
+
+def test_an_asset_says_who_owns_it_and_what_it_is_made_of(specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    lines = specs[LINES]
+    assert lines.group_name == "orders_etl"
+    assert lines.kinds == {"duckdb", "parquet", "lambda"}
+    assert specs[SOURCE].kinds == {"s3", "json"}
+    assert list(lines.owners) == ["team:orders"]
+    assert list(specs[SOURCE].owners) == ["team:orders"]
+    assert lines.description == (
+        "One row for each product of each order, with the order's and the customer's columns."
+    )
+    assert lines.automation_condition is not None
+    assert lines.metadata["dagster/table_name"] == "orders_etl.order_lines"
+
+
+def test_columns_and_rules_are_known_before_a_run(specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    schema: dg.TableSchema = specs[LINES].metadata["dagster/column_schema"]
+    columns = {column.name: column for column in schema.columns}
+    assert [column.name for column in schema.columns][:3] == ["order_id", "order_date", "total_amount"]
+    assert columns["quantity"].type == "int64"
+    assert not columns["quantity"].constraints.nullable
+    assert columns["email"].constraints.nullable
+    assert columns["price"].constraints.other == ["greater_than_or_equal_to(min_value=0.0)"]
+    source: dg.TableSchema = specs[SOURCE].metadata["dagster/column_schema"]
+    assert next(column.type for column in source.columns if column.name == "products").startswith(
+        "list<struct<"
+    )
+
+
+def test_each_rule_is_a_check(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    names = {key.name for key in graph.asset_check_keys if key.asset_key == LINES}
+    assert {"price__greater_than_or_equal_to", "quantity__not_null", "email__str_matches"} <= names
+    assert {"orders_total_amount__coerce", "rows_conserved", "files_readable", "records_readable"} <= names
+    assert "column_schema_change" in names
+    assert "email__not_null" not in names
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"rows_conserved"}
+
+
+def test_days_are_partitions_and_a_backfill_is_one_run(definitions: dg.Definitions) -> None:
+    node = definitions.resolve_asset_graph().get(LINES)
+    assert node.partitions_def is not None
+    assert node.partitions_def.get_first_partition_key() == "2025-01-01"
+    assert node.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
+    sensor = definitions.resolve_sensor_def("orders_etl_landed")
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+
+
+def test_a_declaration_that_is_wrong_says_where() -> None:
+    from dataclasses import replace
+
+    from ingestion_assets import CompileError
+
+    lost = replace(shop.assets[0], inputs={"order_lines": "order_line"})
+    with pytest.raises(CompileError, match=r"'order_line' is neither a source nor another asset of shop"):
+        build_definitions([replace(shop, assets=(lost,))])
+
+
+def test_code_version_follows_contract_and_code_but_not_comments(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    (pipeline,) = (p for p in discover() if p.name == "orders_etl")
+    asset = pipeline.assets[0]
+    plan = asset_plan(pipeline, asset)
+    version = code_version(plan, asset.transform)
+    assert version == code_version(plan, asset.transform)
+    assert version != code_version(
+        replace(plan, output=replace(plan.output, compression="gzip")), asset.transform
+    )
+
+    def loaded(name: str, text: str) -> object:
+        import importlib.util
+
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module.f
+
+    try:
+        plain = code_version(plan, loaded("version_a", "def f(x):\n    return x\n"))
+        assert plain == code_version(plan, loaded("version_b", "# why\ndef f(x):  # what\n    return x\n"))
+        assert plain != code_version(plan, loaded("version_c", "def f(x):\n    return -x\n"))
+    finally:
+        for name in ("version_a", "version_b", "version_c"):
+            sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "day"),
+    [
+        ("orders/2025/01/17/a.json", "2025-01-17"),
+        ("orders/2025/01/17/deep/er/a.json", "2025-01-17"),
+        ("orders/2025/01/17", None),
+        ("orders/2024/12/31/before.json", None),
+        ("orders/2025/13/01/a.json", None),
+        ("orders/a.json", None),
+    ],
+)
+def test_a_landed_file_belongs_to_the_day_of_its_folder(key: str, day: str | None) -> None:
+    found = folder_date(shop.sources[0].partitions, "orders/", key)
+    assert (found.isoformat() if found else None) == day
