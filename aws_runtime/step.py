@@ -13,7 +13,15 @@ from typing import Any
 
 import narwhals as nw
 
-from aws_runtime.engines import InputFile, Limits, WrittenFile, load_engine
+from aws_runtime.engines import (
+    Engine,
+    InputFile,
+    Limits,
+    ReadAgain,
+    Written,
+    WrittenFile,
+    load_engine,
+)
 from aws_runtime.errors import RowsNotConserved
 from aws_runtime.plan import AssetPlan
 
@@ -77,29 +85,16 @@ def run_step(
     """
     transform = load_transform(plan.transform)
     with load_engine(plan.engine).open_engine(limits) as engine:
-        checked = {
-            given.name: engine.check(
-                engine.read(inputs[given.name], given.format, given.contract), given.contract, given.name
-            )
-            for given in plan.inputs
-        }
-        frames = {name: nw.from_native(stage.valid).lazy() for name, stage in checked.items()}
-        result = transform(**frames)
-        checked[plan.asset] = engine.check(nw.to_native(result), plan.output.contract, plan.asset)
-        written = engine.write(
-            checked,
-            plan.asset,
-            plan.output.contract,
-            plan.output.partition_by,
-            plan.output.compression,
-            destination,
-            quarantine,
-            stem,
-        )
+        try:
+            written = _run(engine, transform, plan, inputs, destination, quarantine, stem)
+        except ReadAgain:
+            written = _run(engine, transform, plan, inputs, destination, quarantine, stem)
     transformed = written.rows_in[plan.asset]
     accounted = written.rows_out + written.rows_quarantined.get(plan.asset, 0)
     if transformed != accounted:
-        raise RowsNotConserved(f"{plan.pipeline}/{plan.asset}: {transformed} rows in, {accounted} accounted for")
+        raise RowsNotConserved(
+            f"{plan.pipeline}/{plan.asset}: {transformed} rows in, {accounted} accounted for"
+        )
     refused = sum(written.rows_quarantined.get(given.name, 0) for given in plan.inputs)
     return StepResult(
         records_in={given.name: written.rows_in[given.name] for given in plan.inputs},
@@ -109,4 +104,34 @@ def run_step(
         files=written.files,
         quarantine=written.quarantine,
         violations=written.violations,
+    )
+
+
+def _run(
+    engine: Engine,
+    transform: Transform,
+    plan: AssetPlan,
+    inputs: Mapping[str, Sequence[InputFile]],
+    destination: str,
+    quarantine: str,
+    stem: str,
+) -> Written:
+    checked = {
+        given.name: engine.check(
+            engine.read(inputs[given.name], given.format, given.contract), given.contract, given.name
+        )
+        for given in plan.inputs
+    }
+    frames = {name: nw.from_native(stage.valid).lazy() for name, stage in checked.items()}
+    result = nw.to_native(transform(**frames))
+    checked[plan.asset] = engine.check(result, plan.output.contract, plan.asset)
+    return engine.write(
+        checked,
+        plan.asset,
+        plan.output.contract,
+        plan.output.partition_by,
+        plan.output.compression,
+        destination,
+        quarantine,
+        stem,
     )

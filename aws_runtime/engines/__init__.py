@@ -103,6 +103,10 @@ class Written:
     violations: Mapping[str, int]
 
 
+class ReadAgain(Exception):
+    """The optimistic way of reading failed; the engine now reads exactly, so run the step again."""
+
+
 class Engine(Protocol):
     """One data engine, opened for one step."""
 

@@ -1,9 +1,9 @@
-"""JSON files -> records: tells array, object and NDJSON by content, and finds what cannot be read.
+"""JSON files: bytes as sent -> a UTF-8 file of known layout; broken records -> reasons.
 
-In: one local file. Out: a `JsonFile` that says how an engine reads it. Most files are read by the
-engine's own reader as they are. A file that it refuses is rewritten record by record into an
-envelope, in which each line holds one record or the reason why it is none, so that a bad line costs
-itself and not its file.
+In: a file that may be gzipped, carry a byte order mark or be UTF-16, and may hold an array, one
+object or one object a line. Out: `Prepared`, which any engine can read, or `RejectedFile`. The
+functions that split lines and explain broken records serve an engine's slow, exact way of reading,
+taken only when its fast one fails. Memory is bounded by the longest record accepted.
 """
 
 from __future__ import annotations
@@ -12,177 +12,331 @@ import codecs
 import gzip
 import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, BinaryIO
 
-from aws_runtime.contract import DataType
-from aws_runtime.engines import InputFile
+from aws_runtime.contract import Contract, DataType
 from aws_runtime.errors import RejectedFile
 
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-HEAD_BYTES = 64 * 1024
-CHUNK_BYTES = 1024 * 1024
+#: Rule id under which broken records are counted.
+MALFORMED = "record.malformed"
+#: A broken record longer than this is kept up to here; its position finds the rest in the file.
+KEPT_BYTES = 1024 * 1024
+#: Arrays up to this size are parsed once more, in Python, to say exactly where they break.
+EXPLAINED_BYTES = 64 * 1024 * 1024
 
-Layout = Literal["array", "object", "lines"]
+_BLOCK = 1024 * 1024
+_BLANK = b" \t\r\n"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# UTF-32 first: its little-endian mark begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Layout(StrEnum):
+    """How records lie in a file."""
+
+    LINES = "lines"
+    ARRAY = "array"
+    OBJECTS = "objects"
 
 
 @dataclass(frozen=True, slots=True)
-class JsonFile:
-    """A file that was looked at: its layout, and how its bytes are compressed."""
+class Options:
+    """`ingestion_assets.Json`, as it arrives in a plan."""
 
-    file: InputFile
+    compression: str = "auto"
+    max_depth: int = 100
+    max_record_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A UTF-8 file without mark or compression, and its layout.
+
+    OBJECTS is a guess, that one object spans several lines: an engine that cannot read the file so
+    reads it as LINES.
+    """
+
+    path: str
     layout: Layout
-    compression: Literal["none", "gzip"]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record: its position from 1, and its value or the reason why it has none.
+class Line:
+    """One line that is not blank.
 
     Args:
-        row: Position in the file.
-        value: The record as compact JSON text; None when malformed.
-        error: Why it is malformed; None when it is not.
-        raw: The record's own text, kept for the quarantine when malformed.
+        record: Its position among the records, from 1.
+        number: Its line number, from 1.
+        data: Its bytes without the line end; cut where it is `too_long`.
+        too_long: Whether it exceeds the longest record accepted.
     """
 
-    row: int
-    value: str | None
-    error: str | None = None
-    raw: str | None = None
+    record: int
+    number: int
+    data: bytes
+    too_long: bool = False
 
 
-def open_text(file: InputFile, compression: str) -> IO[bytes]:
-    """Open a file's bytes, decompressed."""
-    return gzip.open(file.path, "rb") if compression == "gzip" else Path(file.path).open("rb")  # type: ignore[return-value]
-
-
-def look(file: InputFile, options: dict[str, Any]) -> JsonFile:
-    """Tell compression, encoding and layout from the first bytes.
+def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
+    """Tell what `path` holds; where it is not plain UTF-8, write it so into the folder `work`.
 
     Raises:
-        RejectedFile: EmptyFile, CompressedFile, UnsupportedEncoding or MalformedJson.
+        RejectedFile: `EmptyFile`, `CompressedFile`, `CorruptFile` or `WrongEncoding`.
     """
-    with Path(file.path).open("rb") as stream:
-        magic = stream.read(4)
-    compression: Literal["none", "gzip"] = "gzip" if magic.startswith(GZIP_MAGIC) else "none"
-    if magic.startswith(ZSTD_MAGIC) or (compression == "gzip" and options.get("compression") == "none"):
-        raise RejectedFile(
-            "CompressedFile", "the file is compressed, which its source does not allow", file.uri
-        )
-    try:
-        with open_text(file, compression) as stream:
-            head = stream.read(HEAD_BYTES)
-    except (OSError, EOFError) as error:
-        raise RejectedFile("CorruptGzip", f"the gzip stream cannot be read: {error}", file.uri) from error
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\x00" in head[:64]:
-        raise RejectedFile(
-            "UnsupportedEncoding", "the file is not UTF-8 text (a NUL byte or a UTF-16 mark)", file.uri
-        )
-    body = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    if not body:
-        raise RejectedFile("EmptyFile", "the file holds no record", file.uri)
-    if body.startswith(b"["):
-        return JsonFile(file, "array", compression)
-    if not body.startswith(b"{"):
-        shown = body[:20].decode("utf-8", "backslashreplace")
-        raise RejectedFile(
-            "MalformedJson", f"the file starts with {shown!r}, neither an array nor an object", file.uri
-        )
-    first = re.split(rb"\r?\n", body, maxsplit=1)[0]
-    return JsonFile(
-        file, "lines" if first.rstrip().endswith(b"}") and _is_json(first) else "object", compression
-    )
+    with Path(path).open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
+    if head.startswith((_GZIP, _ZSTD)):
+        path = _decompressed(path, uri, head, options, work)
+        with Path(path).open("rb") as file:
+            head = file.read(4)
+    encoding = _encoding(head)
+    if encoding is not None:
+        path = _transcoded(path, uri, encoding, work)
+    return Prepared(path, _layout(path, uri, options))
 
 
-def _is_json(line: bytes) -> bool:
+def _decompressed(path: str, uri: str, head: bytes, options: Options, work: Path) -> str:
+    kind = "gzip" if head.startswith(_GZIP) else "zstd"
+    if options.compression == "none":
+        raise RejectedFile(
+            "CompressedFile", f"the file is {kind}, and the source declares no compression", uri
+        )
+    if kind == "zstd":
+        raise RejectedFile("CompressedFile", "the file is zstd; send it plain or gzipped", uri)
+    target = work / f"{len(list(work.iterdir()))}.json"
     try:
-        json.loads(line)
+        with gzip.open(path) as packed, target.open("wb") as plain:
+            while block := packed.read(_BLOCK):
+                plain.write(block)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RejectedFile("CorruptFile", f"the gzip stream is broken: {error}", uri) from error
+    return str(target)
+
+
+def _encoding(head: bytes) -> str | None:
+    """The encoding to convert from; None for UTF-8 without a mark."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    # Without a mark, JSON's first character is ASCII, so zero bytes around it tell (RFC 4627, 3).
+    if len(head) >= 4 and head[0] == head[1] == head[2] == 0:
+        return "utf-32-be"
+    if len(head) >= 4 and head[0] and head[1] == head[2] == head[3] == 0:
+        return "utf-32-le"
+    if len(head) >= 2 and head[0] == 0 and head[1]:
+        return "utf-16-be"
+    if len(head) >= 2 and head[0] and head[1] == 0:
+        return "utf-16-le"
+    return None
+
+
+def _transcoded(path: str, uri: str, encoding: str, work: Path) -> str:
+    target = work / f"{len(list(work.iterdir()))}.json"
+    if encoding == "utf-8-sig":
+        # Only the mark goes: bytes that are not UTF-8 stay, to be judged record by record.
+        with Path(path).open("rb") as given, target.open("wb") as plain:
+            given.seek(len(codecs.BOM_UTF8))
+            while block := given.read(_BLOCK):
+                plain.write(block)
+        return str(target)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    offset = 0
+    with Path(path).open("rb") as given, target.open("wb") as plain:
+        while True:
+            block = given.read(_BLOCK)
+            try:
+                plain.write(decoder.decode(block, final=not block).encode())
+            except UnicodeError as error:
+                where = f"between bytes {offset} and {offset + len(block)}"
+                raise RejectedFile("WrongEncoding", f"not valid {encoding} {where}: {error}", uri) from error
+            if not block:
+                return str(target)
+            offset += len(block)
+
+
+def _layout(path: str, uri: str, options: Options) -> Layout:
+    with Path(path).open("rb") as file:
+        while True:
+            start = file.tell()
+            block = file.read(_BLOCK)
+            if not block:
+                raise RejectedFile("EmptyFile", "the file holds white space only", uri)
+            if rest := block.lstrip(_BLANK):
+                break
+        if rest[:1] == b"[":
+            return Layout.ARRAY
+        if rest[:1] != b"{":
+            return Layout.LINES
+        file.seek(start + len(block) - len(rest))
+        first = file.readline(options.max_record_bytes)
+    return Layout.LINES if len(first) >= options.max_record_bytes or _parses(first) else Layout.OBJECTS
+
+
+def _parses(data: bytes) -> bool:
+    try:
+        json.loads(data)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def misfit(value: Any, kind: DataType, path: str) -> str | None:
-    """Say where `value` has another shape than `kind`: text where a list or a struct is expected."""
+def lines(file: BinaryIO, max_bytes: int) -> Iterator[Line]:
+    """Yield the lines of `file` that are not blank, holding at most `max_bytes` of one."""
+    record = number = 0
+    while data := file.readline(max_bytes + 2):
+        number += 1
+        too_long = not data.endswith(b"\n") and len(data.rstrip(_BLANK)) > max_bytes
+        if too_long:
+            data = data[:KEPT_BYTES]
+            while (rest := file.readline(_BLOCK)) and not rest.endswith(b"\n"):
+                pass
+        data = data.strip(_BLANK)
+        if data:
+            record += 1
+            yield Line(record, number, data, too_long)
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def too_deep(data: bytes, max_depth: int) -> int | None:
+    """The nesting of a record where it exceeds `max_depth`, without recursion; otherwise None."""
+    if data.count(b"{") + data.count(b"[") <= max_depth:
+        return None
+    depth = deepest = 0
+    for bracket in re.findall(rb"[\[\]{}]", _STRINGS.sub(b"", data)):
+        if bracket in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
+    return deepest if deepest > max_depth else None
+
+
+def explain(data: bytes, contract: Contract, options: Options) -> str | None:
+    """Say what is wrong with a record's text, or None where the contract's structure can hold it.
+
+    Reasons begin with the path of the column, or with `record` for the record as a whole.
+    """
+    if (depth := too_deep(data, options.max_depth)) is not None:
+        return f"record: nested {depth} levels deep, and max_depth is {options.max_depth}"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        return f"record: invalid UTF-8 at byte {error.start + 1}"
+    try:
+        value = json.loads(text, object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number)
+    except RecursionError:
+        return "record: nested too deep"
+    except ValueError as error:
+        return f"record: not valid JSON: {_message(error)}"
+    if not isinstance(value, _Pairs):
+        return f"record: {_shown(value)} is not an object"
+    return _misfit(value, {c.name: c.type for c in contract.columns}, "")
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """An object's members, repeated keys and all."""
+
+    __slots__ = ()
+
+
+class _Number(str):
+    """A number's text: Python refuses integers of more than 4,300 digits."""
+
+    __slots__ = ()
+
+
+def _misfit(members: _Pairs, types: Mapping[str, DataType], path: str) -> str | None:
+    seen = set()
+    for key, value in members:
+        if key not in types:
+            continue
+        place = f"{path}{key}"
+        if key in seen:
+            return f"{place}: appears twice in one object"
+        seen.add(key)
+        if (reason := _unfit(value, types[key], place)) is not None:
+            return reason
+    return None
+
+
+def _unfit(value: Any, wanted: DataType, place: str) -> str | None:
     if value is None:
         return None
-    if kind.name == "list" and kind.item is not None:
+    if wanted.name == "struct":
+        if not isinstance(value, _Pairs):
+            return f"{place}: {_shown(value)} is not an object"
+        return _misfit(value, {f.name: f.type for f in wanted.fields}, f"{place}.")
+    if wanted.item is not None:
         if not isinstance(value, list):
-            return f"{path}: {_shown(value)} is not a list"
-        item = kind.item
-        found = (misfit(v, item, f"{path}[{i}]") for i, v in enumerate(value))
-        return next((m for m in found if m), None)
-    if kind.name == "struct":
-        if not isinstance(value, dict):
-            return f"{path}: {_shown(value)} is not an object"
-        found = (
-            misfit(value.get(f.name), f.type, f"{path}.{f.name}" if path else f.name) for f in kind.fields
-        )
-        return next((m for m in found if m), None)
+            return f"{place}: {_shown(value)} is not a list"
+        for index, item in enumerate(value):
+            if (reason := _unfit(item, wanted.item, f"{place}[{index}]")) is not None:
+                return reason
     return None
 
 
 def _shown(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    match value:
+        case _Pairs():
+            return "an object"
+        case list():
+            return "a list"
+        case _Number():
+            return f"{value[:100]}"
+        case _:
+            return json.dumps(value)[:100]
 
 
-def diagnose(given: JsonFile, kind: DataType) -> Iterator[Record]:
-    """Read a file that the engine refused, record by record.
+def why_malformed(path: str, uri: str, engine_message: str) -> RejectedFile:
+    """Say where an array or object breaks: an error for the whole file.
 
     Args:
-        given: The file.
-        kind: A struct of the contract's columns, which a record must have the shape of.
-
-    Raises:
-        RejectedFile: MalformedJson with the position, where no record can be told from the next.
+        path: The prepared file.
+        uri: The file, as people know it.
+        engine_message: What the engine said, for files too large to be parsed again.
     """
-    if given.layout == "lines":
-        yield from _diagnose_lines(given, kind)
-        return
-    with open_text(given.file, given.compression) as stream:
-        content = stream.read()
-    try:
-        whole = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
-    except UnicodeDecodeError as error:
-        raise RejectedFile("InvalidEncoding", f"byte {error.start} is not UTF-8", given.file.uri) from error
-    except RecursionError as error:
-        raise RejectedFile("MalformedJson", "the file is nested too deeply", given.file.uri) from error
-    except ValueError as error:
-        raise RejectedFile("MalformedJson", str(error), given.file.uri) from error
-    for row, value in enumerate(whole if isinstance(whole, list) else [whole], start=1):
-        yield _record(row, value, json.dumps(value, ensure_ascii=False), kind)
-
-
-def _diagnose_lines(given: JsonFile, kind: DataType) -> Iterator[Record]:
-    row = 0
-    with open_text(given.file, given.compression) as stream:
-        for line in stream:
-            stripped = line.removeprefix(codecs.BOM_UTF8).strip() if row == 0 else line.strip()
-            if not stripped:
-                continue
-            row += 1
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset = 0
+    with Path(path).open("rb") as file:
+        while True:
+            block = file.read(_BLOCK)
+            held = len(decoder.getstate()[0])
             try:
-                raw = stripped.decode()
-                yield _record(row, json.loads(raw, parse_constant=_no_constant), raw, kind)
+                decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
-                shown = stripped.decode("utf-8", "backslashreplace")
-                yield Record(row, None, f"byte {error.start} of the line is not UTF-8", shown)
-            except RecursionError:
-                yield Record(row, None, "the line is nested too deeply", raw)
-            except ValueError as error:
-                yield Record(row, None, f"the line is not JSON: {error}", raw)
+                position = offset - held + error.start + 1
+                return RejectedFile("MalformedJson", f"invalid UTF-8 at byte {position}", uri)
+            if not block:
+                break
+            offset += len(block)
+    if offset <= EXPLAINED_BYTES:
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            json.loads(text, parse_int=_Number, parse_float=_Number)
+        except json.JSONDecodeError as error:
+            position = len(text[: error.pos].encode()) + 1
+            return RejectedFile("MalformedJson", f"{error.msg} at byte {position}, line {error.lineno}", uri)
+        except RecursionError:
+            return RejectedFile("MalformedJson", "nested too deep", uri)
+    return RejectedFile("MalformedJson", engine_message, uri)
 
 
-def _record(row: int, value: Any, raw: str, kind: DataType) -> Record:
-    error = misfit(value, kind, "") if isinstance(value, dict) else "the record is not an object"
-    if error:
-        return Record(row, None, error, raw)
-    return Record(row, json.dumps(value, ensure_ascii=False))
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+def _message(error: ValueError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return str(error)
