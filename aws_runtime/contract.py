@@ -7,9 +7,12 @@ Pandera, an engine or AWS.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Mapping
+from typing import Any
 
 from aws_runtime.codec import decode, encode
 
@@ -156,3 +159,13 @@ class Contract:
     def from_json(cls, data: Mapping[str, Any]) -> Contract:
         """Read what `to_json` wrote; raises `ValueError` naming an unknown or missing key."""
         return decode(cls, data)
+
+
+def fingerprint(contract: Contract) -> str:
+    """Return 16 hex digits that change with anything but prose: a part of an asset's code version."""
+    said = contract.to_json()
+    said.pop("description", None)
+    for column in said["columns"]:
+        column.pop("description", None)
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
