@@ -10,6 +10,7 @@ HOOKS = (
     "state_scopes",
     "error_matching",
     "queueing",
+    "s3_events",
     "event_targets",
     "glue_jobs",
 )
