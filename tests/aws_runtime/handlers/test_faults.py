@@ -4,30 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from toy_world import PLAN, fresh_world
-
-EVENTS = {"before": "before-send.s3", "after": "after-call.s3"}
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of the step may handle this."""
-
-
-def kill_at(world, call, when):
-    """Kill the process before sending, or after the answer of, its `call`-th AWS call; None only counts."""
-    made = []
-
-    def count(**_):
-        made.append(1)
-        if len(made) - 1 == call:
-            raise Killed
-
-    events = world.s3.meta.events
-    if when == "before":
-        events.register_first(EVENTS[when], count)
-    else:
-        events.register_last(EVENTS[when], count)
-    return made, lambda: events.unregister(EVENTS[when], count)
+from toy_world import PLAN, Killed, fresh_world, kill_at
 
 
 def landed(world, scenario):
