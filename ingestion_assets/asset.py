@@ -53,8 +53,8 @@ class S3Source:
         prefix: Key prefix, ending in `/`.
         format: How bytes become records.
         contract: A Pandera model of the records as they are sent.
-        partitions: Folders below the prefix, for Dagster's partitions; files directly below
-            the prefix belong to none.
+        partitions: Folders below the prefix, for Dagster's partitions; a file that lies in no
+            day's folder belongs to the day it landed.
         owners: Emails or `team:name`.
         description: For the lineage and the catalog.
     """

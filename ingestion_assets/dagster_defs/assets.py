@@ -1,8 +1,8 @@
 """Declarations -> Dagster assets: materialize file by file, and report what happened.
 
 In: a pipeline and, when a run starts, the files that landed. Out: one assets definition an asset,
-whose op runs `aws_runtime.step` over each landed file of the partitions asked for (of all files
-when none is asked for) and yields counts, schema, lineage, samples and check results.
+whose op runs `aws_runtime.step` over each landed file of the partitions asked for (of all
+files when none is asked for) and yields counts, schema, lineage, samples and check results.
 """
 
 # No `from __future__ import annotations`: Dagster reads the parameters' types of ops and sensors.
@@ -25,7 +25,7 @@ from ingestion_assets.dagster_defs.specs import (
     KEY_FORMAT,
     asset_key,
     asset_spec,
-    folder_date,
+    day_of,
     node_keys,
     trigger_source,
 )
@@ -49,7 +49,7 @@ class _Run:
         pipeline: The pipeline.
         asset: The asset.
         plan: Its lowered plan.
-        chosen: The partitions asked for; None asks for every file, those in no partition included.
+        chosen: The partitions asked for; None asks for every file.
     """
 
     context: dg.AssetExecutionContext
@@ -81,12 +81,13 @@ def build_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsDefinitio
 
 
 def landed_files(pipeline: Pipeline, site: Site) -> dict[str, dict[str | None, list[LandedFile]]]:
-    """Return each source's files by partition key; None is the key of files in no day's folder."""
+    """Return each source's files by partition key; None is the key of a source without days."""
     landed: dict[str, dict[str | None, list[LandedFile]]] = {}
     for source in pipeline.sources:
         grouped: dict[str | None, list[LandedFile]] = defaultdict(list)
         for file in site.files(source.name, source.bucket.name, source.prefix):
-            day = folder_date(source.partitions, source.prefix, file.key) if source.partitions else None
+            days = source.partitions
+            day = day_of(days, source.prefix, file.key, file.modified) if days else None
             grouped[day.strftime(KEY_FORMAT) if day else None].append(file)
         landed[source.name] = dict(grouped)
     return landed
@@ -157,13 +158,10 @@ def _report(run: _Run, by_day: Mapping[str | None, list[Ledger]]) -> dg.Material
     key = asset_key(run.pipeline, run.asset)
     base = dict(_shared_metadata(run, ledger))
     for day, ledgers in by_day.items():
-        if day is None:
+        if day is None or run.chosen is None:
             continue
         of_day = _counts(total(ledgers)) | {"dagster/partition_row_count": total(ledgers).rows_out}
-        if run.chosen is not None:
-            context.add_asset_metadata(of_day, asset_key=key, partition_key=day)
-        else:  # a run over everything still tells each day what it holds
-            context.log_event(dg.AssetMaterialization(key, partition=day, metadata={**base, **of_day}))
+        context.add_asset_metadata(of_day, asset_key=key, partition_key=day)
     counted = {
         "rows_out": count_rows(ledger.outputs, site.open),
         "rows_quarantined": count_rows(ledger.quarantine, site.open),

@@ -1,7 +1,7 @@
-"""Declarations -> jobs and sensors: everything at once, and each day as its files land.
+"""Declarations -> jobs and sensors: all assets at once, and each day as its files land.
 
-In: a pipeline. Out: the job `<pipeline>_all`, which materializes every landed file, and the sensor
-`<pipeline>_landed`, stopped by default, which asks for a day when its files change.
+In: a pipeline. Out: the job `<pipeline>_all`, which materializes all assets for one day or many, and
+the sensor `<pipeline>_landed`, stopped by default, which asks for a day when its files change.
 """
 
 # No `from __future__ import annotations`: Dagster reads the parameters' types of ops and sensors.
@@ -23,11 +23,11 @@ MOST_RUNS = 50
 
 
 def all_job(pipeline: Pipeline) -> Any:  # of a class that Dagster does not export
-    """Return the job that materializes all files, in whatever folder they lie."""
+    """Return the job over all assets of the pipeline, for the days that are asked for."""
     return dg.define_asset_job(
         f"{pipeline.name}_all",
         selection=dg.AssetSelection.assets(*(asset_key(pipeline, asset) for asset in pipeline.assets)),
-        description="Materialize every landed file; needs no partition.",
+        description="Every asset of the pipeline, for one day or a range of days in one run.",
         tags={"pipeline": pipeline.name},
     )
 

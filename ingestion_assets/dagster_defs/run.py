@@ -11,11 +11,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from ingestion_assets.dagster_defs.assets import landed_files
 from ingestion_assets.dagster_defs.build import build_definitions
 from ingestion_assets.dagster_defs.ledger import Ledger, read_record, total
 from ingestion_assets.dagster_defs.sites import LocalSite
 from ingestion_assets.dagster_defs.storage import Storage
 from ingestion_assets.pipeline import Pipeline
+
+#: A run over a range of partitions; Dagster has no public constant for its own tags.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +49,23 @@ def materialize_pipeline(
     Raises:
         Exception: Whatever a step raises; a rejected file is an answer, not an error.
     """
-    definitions = build_definitions([pipeline])
-    result = definitions.resolve_job_def(f"{pipeline.name}_all").execute_in_process(
+    site = LocalSite(root)
+    landed = landed_files(pipeline, site)
+    days = sorted(day for grouped in landed.values() for day in grouped if day is not None)
+    job = build_definitions([pipeline]).resolve_job_def(f"{pipeline.name}_all")
+    result = job.execute_in_process(
         instance=instance,
         resources={"storage": Storage(kind="local", root=str(root))},
         run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+        tags={RANGE_START: days[0], RANGE_END: days[-1]} if days else {},
     )
-    site = LocalSite(root)
-    landed = {
-        file.uri
-        for source in pipeline.sources
-        for file in site.files(source.name, source.bucket.name, source.prefix)
-    }
+    uris = {file.uri for grouped in landed.values() for files in grouped.values() for file in files}
     return Materialized(
         assets={
             asset.name: total(
                 read_record(record, record["source"]["uri"])
                 for record in site.records(pipeline, asset)
-                if record["source"]["uri"] in landed
+                if record["source"]["uri"] in uris
             )
             for asset in pipeline.assets
         },

@@ -12,7 +12,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +57,22 @@ def partitions_of(partitions: DailyPartitions | None) -> dg.DailyPartitionsDefin
     return dg.DailyPartitionsDefinition(start_date=partitions.start.isoformat(), end_offset=1)
 
 
-def folder_date(partitions: DailyPartitions, prefix: str, key: str) -> date | None:
-    """Return the day of a landed file, or None for one that lies in no day's folder."""
+def day_of(partitions: DailyPartitions, prefix: str, key: str, landed: datetime) -> date:
+    """Return the day that a file belongs to: its folder's, or else the day it landed.
+
+    Every file has one, so that no file is forgotten: one that lies in no day's folder, or in the
+    folder of a day before the first or after today, belongs to the day it landed (UTC).
+    """
     depth = partitions.folder.count("/") + 1
     parts = key.removeprefix(prefix).split("/")
-    if len(parts) <= depth:
-        return None
+    folder = "/".join(parts[:depth]) if len(parts) > depth else ""
     try:
-        moment = datetime.strptime("/".join(parts[:depth]), partitions.folder)  # noqa: DTZ007 - a day has no zone
+        day = datetime.strptime(folder, partitions.folder).date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
-        return None
-    return moment.date() if moment.date() >= partitions.start else None
+        day = date.min
+    if partitions.start <= day <= datetime.now(UTC).date():
+        return day
+    return max(landed.astimezone(UTC).date(), partitions.start)
 
 
 def table_schema(contract: Contract) -> dg.TableSchema:

@@ -28,7 +28,8 @@ class Storage(dg.ConfigurableResource[Any]):
 
     kind: str | None = Field(default=None, description="local or s3; by default $INGESTION_STORAGE, or local")
     root: str | None = Field(
-        default=None, description="Folder that stands for S3 on this machine; by default $INGESTION_DATA, or data"
+        default=None,
+        description="Folder that stands for S3 on this machine; by default $INGESTION_DATA, or data",
     )
     stack: str | None = Field(
         default=None, description="CloudFormation stack; by default $INGESTION_STACK, or ingestion"

@@ -1,16 +1,20 @@
 """What Dagster knows before anything runs."""
 
+import importlib.util
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from shop_pipeline import shop
 
+from ingestion_assets import CompileError
 from ingestion_assets.dagster_defs import build_definitions
-from ingestion_assets.dagster_defs.specs import code_version, folder_date
+from ingestion_assets.dagster_defs.specs import code_version, day_of
 from ingestion_assets.pipelines import discover
 from ingestion_assets.plan import asset_plan
 
@@ -123,18 +127,12 @@ def test_nothing_runs_by_itself(definitions: dg.Definitions) -> None:
 
 
 def test_a_declaration_that_is_wrong_says_where() -> None:
-    from dataclasses import replace
-
-    from ingestion_assets import CompileError
-
     lost = replace(shop.assets[0], inputs={"order_lines": "order_line"})
     with pytest.raises(CompileError, match=r"'order_line' is neither a source nor another asset of shop"):
         build_definitions([replace(shop, assets=(lost,))])
 
 
 def test_code_version_follows_contract_and_code_but_not_comments(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     (pipeline,) = (p for p in discover() if p.name == "orders_etl")
     asset = pipeline.assets[0]
     plan = asset_plan(pipeline, asset)
@@ -145,8 +143,6 @@ def test_code_version_follows_contract_and_code_but_not_comments(tmp_path: Path)
     )
 
     def loaded(name: str, text: str) -> object:
-        import importlib.util
-
         path = tmp_path / f"{name}.py"
         path.write_text(text)
         spec = importlib.util.spec_from_file_location(name, path)
@@ -169,12 +165,19 @@ def test_code_version_follows_contract_and_code_but_not_comments(tmp_path: Path)
     [
         ("orders/2025/01/17/a.json", "2025-01-17"),
         ("orders/2025/01/17/deep/er/a.json", "2025-01-17"),
-        ("orders/2025/01/17", None),
-        ("orders/2024/12/31/before.json", None),
-        ("orders/2025/13/01/a.json", None),
-        ("orders/a.json", None),
+        ("orders/2025/01/17", "2025-03-01"),
+        ("orders/2024/12/31/before.json", "2025-03-01"),
+        ("orders/2025/13/01/a.json", "2025-03-01"),
+        ("orders/a.json", "2025-03-01"),
     ],
 )
-def test_a_landed_file_belongs_to_the_day_of_its_folder(key: str, day: str | None) -> None:
-    found = folder_date(shop.sources[0].partitions, "orders/", key)
-    assert (found.isoformat() if found else None) == day
+def test_a_file_belongs_to_the_day_of_its_folder_or_else_the_day_it_landed(key: str, day: str) -> None:
+    landed = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    assert day_of(shop.sources[0].partitions, "orders/", key, landed).isoformat() == day
+
+
+def test_a_day_to_come_and_a_day_before_the_first_are_no_partitions() -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=2)
+    landed = datetime(2024, 3, 1, tzinfo=UTC)
+    key = f"orders/{tomorrow:%Y/%m/%d}/a.json"
+    assert day_of(shop.sources[0].partitions, "orders/", key, landed).isoformat() == "2025-01-01"
