@@ -1,0 +1,363 @@
+"""The Spark engine: for what one Lambda cannot hold. Spark 3.5.6, as on Glue 5.1.
+
+In: files on a local disk, or in S3 on Glue. Out: Parquet files there. Everything is Spark SQL over
+DataFrames; only lines of JSON pass through Python, where Spark's own parser would change numbers
+and accept what other engines refuse. pyspark is imported when the engine is opened, so that the
+compiler can ask for `CAPABILITIES` without it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_runtime.contract import Contract, DataType, Drift, Severity
+from aws_runtime.engines import (
+    SOURCE_ROW,
+    SOURCE_URI,
+    Capabilities,
+    Checked,
+    InputFile,
+    Limits,
+    Written,
+    spark_json,
+)
+from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
+from aws_runtime.engines.spark_files import spark_path
+from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, SOURCE_ERROR, SOURCE_TEXT
+from aws_runtime.engines.spark_write import write_quarantine, write_valid
+from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.plan import FormatPlan, PartitionPlan
+from aws_runtime.rules import Violation, projection, raw_columns, text_type, violations
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+quote, text = SPARK.quote, SPARK.text
+
+CAPABILITIES = Capabilities(
+    name="spark",
+    formats=frozenset({"json", "parquet"}),
+    nested=True,
+    runs_in=frozenset({"glue"}),
+    requirements=("narwhals",),
+    preference={"json": 50, "parquet": 50},
+)
+
+#: What results depend on; set for the step and put back after it, as the session may be another's.
+SETTINGS = {
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Dates before 1582 are written as they are, not refused.
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.sources.partitionOverwriteMode": "static",
+}
+
+_HIDDEN = {SOURCE_ROW: "BIGINT", SOURCE_URI: "STRING", SOURCE_ERROR: "STRING", SOURCE_TEXT: "STRING"}
+_BAD = "row_is_bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What `check` keeps for `write`: every row with its verdict, and how to count violations."""
+
+    frame: DataFrame
+    found: tuple[Violation, ...]
+    flags: Mapping[str, str]
+
+
+@contextmanager
+def open_engine(limits: Limits) -> Iterator[SparkEngine]:
+    """Open the engine on the running session, or on a local one where there is none."""
+    spark = session(limits)
+    before = {name: spark.conf.get(name, None) for name in SETTINGS}
+    for name, value in SETTINGS.items():
+        spark.conf.set(name, value)
+    engine = SparkEngine(spark, Path(limits.spill_directory))
+    try:
+        yield engine
+    finally:
+        engine.release()
+        for name, was in before.items():
+            if was is None:
+                spark.conf.unset(name)
+            else:
+                spark.conf.set(name, was)
+
+
+def session(limits: Limits) -> SparkSession:
+    """Return the session of this process; under `spark-submit`, and so on Glue, it is the cluster's."""
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - see the module's docstring
+
+    builder = SparkSession.builder.appName("ingestion-assets")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ and SparkSession.getActiveSession() is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        local = {
+            "spark.master": f"local[{limits.threads}]",
+            "spark.driver.memory": f"{max(limits.memory_bytes // 2**20, 512)}m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.local.dir": limits.spill_directory,
+            "spark.sql.shuffle.partitions": str(2 * limits.threads),
+            "spark.sql.warehouse.dir": str(Path(limits.spill_directory) / "warehouse"),
+        }
+        for name, value in local.items():
+            builder = builder.config(name, value)
+    made: SparkSession = builder.getOrCreate()
+    return made
+
+
+class SparkEngine:
+    """One session for one step, and what it caches meanwhile."""
+
+    def __init__(self, spark: SparkSession, spill: Path) -> None:
+        self.spark = spark
+        self.spill = spill
+        self.cached: list[DataFrame] = []
+        self.extra: dict[str, int] = {}
+
+    def release(self) -> None:
+        """Drop what the step cached."""
+        for frame in self.cached:
+            frame.unpersist()
+
+    def _keep(self, frame: DataFrame) -> DataFrame:
+        # A frame is counted, written and split: computed once, and the same each time.
+        self.cached.append(frame.persist())
+        return frame
+
+    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> DataFrame:  # noqa: A002
+        """Return the records of `files`: text leaves of JSON, typed columns of Parquet."""
+        if format.name == "parquet":
+            return self._read_parquet(files, contract)
+        return self._read_json(files, format, contract)
+
+    def _read_json(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
+        self.spill.mkdir(parents=True, exist_ok=True)
+        reader = spark_json.Reader(contract, spark_json.Options(**plan.options))
+        schema = ", ".join(
+            [
+                *(f"{quote(c.name)} {type_name(text_type(c.type))}" for c in contract.columns),
+                f"{SOURCE_ERROR} STRING, {SOURCE_TEXT} STRING, {EXTRA} ARRAY<STRING>, {ABSENT} ARRAY<STRING>",
+                f"{SOURCE_ROW} BIGINT, {SOURCE_URI} STRING, {BLOCK} BIGINT",
+            ]
+        )
+        context = self.spark.sparkContext
+        with tempfile.TemporaryDirectory(dir=self.spill) as work:
+            lines, whole = spark_json.sort_files(files, reader.options, Path(work))
+            parts = [
+                context.parallelize(list(spark_json.read_whole(given, file.uri, reader)))
+                for file, given in whole
+            ]
+        if lines:
+            names = {_named(spark_path(file.path) or file.path): file.uri for file in lines}
+            parts.append(self._lines(lines).mapPartitions(spark_json.parse_lines(reader, names)))
+        rows = context.union(parts) if len(parts) != 1 else parts[0]
+        frame = self._keep(self.spark.createDataFrame(rows, schema, verifySchema=False))
+        self._check_columns(frame, contract, files)
+        return self._numbered(frame).drop(EXTRA, ABSENT, BLOCK)
+
+    def _lines(self, files: Sequence[InputFile]) -> Any:
+        """Return (bytes of the line, its file, where its split begins) of every line."""
+        paths = [spark_path(file.path) for file in files]
+        reader = self.spark.read.option("__globPaths__", "false").option("lineSep", "\n")
+        return (
+            reader.text(paths)
+            .selectExpr("CAST(value AS BINARY)", "_metadata.file_path", "_metadata.file_block_start")
+            .rdd
+        )
+
+    def _numbered(self, frame: DataFrame) -> DataFrame:
+        """Turn positions within a split into positions within the file."""
+        from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
+
+        last = frame.groupBy(SOURCE_URI, BLOCK).agg(f.max(SOURCE_ROW).alias("last")).collect()
+        before: dict[tuple[str, int], int] = {}
+        for uri in {row[SOURCE_URI] for row in last}:
+            count = 0
+            for row in sorted((r for r in last if r[SOURCE_URI] == uri), key=lambda r: r[BLOCK]):
+                before[uri, row[BLOCK]] = count
+                count += row["last"]
+        offsets = [(uri, block, count) for (uri, block), count in before.items() if count]
+        if not offsets:
+            return frame
+        table = self.spark.createDataFrame(offsets, f"{SOURCE_URI} STRING, {BLOCK} BIGINT, skipped BIGINT")
+        joined = frame.join(f.broadcast(table), [SOURCE_URI, BLOCK], "left")
+        number = f.expr(f"{SOURCE_ROW} + COALESCE(skipped, 0)").alias(SOURCE_ROW)
+        return joined.select(
+            *(number if name == SOURCE_ROW else f.col(quote(name)) for name in frame.columns)
+        )
+
+    def _check_columns(self, frame: DataFrame, contract: Contract, files: Sequence[InputFile]) -> None:
+        """Raise where the drift policy refuses the columns of the records.
+
+        Raises:
+            RejectedFile: MissingColumns, where no record has a required column; UnexpectedColumns.
+        """
+        sound = frame.filter(f"{SOURCE_ERROR} IS NULL")
+        uri = files[0].uri if len(files) == 1 else ", ".join(file.uri for file in files[:3])
+        records = sound.count()
+        absent = _tally(sound, ABSENT)
+        missing = [c.name for c in contract.columns if records and absent.get(c.name) == records]
+        if missing:
+            raise RejectedFile("MissingColumns", f"no record has {', '.join(missing)}", uri)
+        extra = _tally(sound, EXTRA)
+        if extra and contract.drift in (Drift.STRICT, Drift.REORDER):
+            raise RejectedFile(
+                "UnexpectedColumns", f"{contract.name} does not have {', '.join(sorted(extra))}", uri
+            )
+
+    def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> DataFrame:
+        from pyspark.errors import AnalysisException  # noqa: PLC0415 - see the module's docstring
+        from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
+
+        hidden = [
+            f.expr(f"CAST(NULL AS {_HIDDEN[name]})").alias(name) for name in (SOURCE_ERROR, SOURCE_TEXT)
+        ]
+        if not files:
+            empty = ", ".join(f"{quote(c.name)} {type_name(c.type)}" for c in contract.columns)
+            frame = self.spark.createDataFrame([], f"{empty}, {SOURCE_ROW} BIGINT, {SOURCE_URI} STRING")
+            return frame.select("*", *hidden)
+        paths = {spark_path(file.path) or file.path: file.uri for file in files}
+        reader = self.spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+        try:
+            frame = reader.parquet(*paths)
+        except AnalysisException as error:
+            raise RejectedFile("MalformedParquet", str(error).splitlines()[0], files[0].uri) from error
+        known = f.create_map(*(f.lit(part) for path, uri in paths.items() for part in (_bare(path), uri)))
+        name = f.expr("regexp_replace(url_decode(replace(_metadata.file_path, '+', '%2B')), '^file:/+', '/')")
+        return frame.select(
+            "*", f.expr("_metadata.row_index + 1").alias(SOURCE_ROW), known[name].alias(SOURCE_URI), *hidden
+        )
+
+    def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
+        """Coerce the columns, judge every row, and split by the verdict."""
+        from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
+
+        types = {field.name: data_type(field.dataType) for field in frame.schema.fields}
+        missing = [c.name for c in contract.columns if c.required and c.name not in types]
+        if missing:
+            raise RejectedFile("MissingColumns", f"{stage} lacks {', '.join(missing)}", stage)
+        found = violations(contract, SPARK, types)
+        flags = {v.id: f"v{i}" for i, v in enumerate(found)}
+        typed = [f.expr(sql).alias(name) for name, sql in projection(contract, SPARK, types)]
+        hidden = [
+            f.expr(name if name in types else f"CAST(NULL AS {kind})").alias(name)
+            for name, kind in _HIDDEN.items()
+        ]
+        judged = frame.select(*typed, *hidden)
+        judged = judged.select("*", *(f.expr(v.predicate).alias(flags[v.id]) for v in found))
+        errors = [flags[v.id] for v in found if v.severity is Severity.ERROR]
+        # A malformed record has no values to judge, only the reader's reason.
+        verdict = " OR ".join([f"{SOURCE_ERROR} IS NOT NULL", *errors])
+        judged = self._keep(judged.select("*", f.expr(verdict).alias(_BAD)))
+        names = [quote(c.name) for c in contract.columns]
+        valid = judged.filter(f"NOT {_BAD}").select(*names, SOURCE_ROW, SOURCE_URI)
+        reasons = ", ".join(f"CASE WHEN {flags[v.id]} THEN {v.reason} END" for v in found) or "NULL"
+        shown = raw_columns(contract, SPARK, types)
+        record = ", ".join(
+            f"{text(c)}, {_shown(quote(name), _type(judged, name))}" for c, name in shown.items()
+        )
+        quarantined = judged.filter(_BAD).selectExpr(
+            f"{text(stage)} AS stage",
+            SOURCE_URI,
+            SOURCE_ROW,
+            f"CASE WHEN {SOURCE_ERROR} IS NOT NULL THEN array({SOURCE_ERROR}) "
+            f"ELSE filter(array({reasons}), r -> r IS NOT NULL) END AS reasons",
+            f"COALESCE({SOURCE_TEXT}, to_json(named_struct({record}), map('ignoreNullFields', 'false'))) AS record",
+        )
+        return Checked(valid, quarantined, Judged(judged, found, flags))
+
+    def write(
+        self,
+        checked: Mapping[str, Checked],
+        output_stage: str,
+        contract: Contract,
+        partition_by: Sequence[PartitionPlan],
+        compression: str,
+        destination: str,
+        quarantine: str,
+        stem: str,
+    ) -> Written:
+        """Count, then write the good rows and, when there are any, the quarantined ones."""
+        rows_in: dict[str, int] = {}
+        bad: dict[str, int] = {}
+        broken: dict[str, int] = {}
+        for stage, part in checked.items():
+            counts = _count(part.token)
+            rows_in[stage], bad[stage] = counts[0], counts[1]
+            ids = (f"{stage}.{v.id}" for v in part.token.found)
+            broken |= {rule: count for rule, count in zip(ids, counts[2:], strict=True) if count}
+        valid = checked[output_stage].valid
+        files = write_valid(valid, contract, partition_by, compression, destination, stem)
+        kept = write_quarantine(
+            [part.quarantined for stage, part in checked.items() if bad[stage]], quarantine, stem
+        )
+        if sum(file.rows for file in kept) != sum(bad.values()):
+            raise RowsNotConserved(f"{sum(bad.values())} rows to quarantine, {kept} written")
+        return Written(
+            files=files,
+            quarantine=kept,
+            rows_in=rows_in,
+            rows_out=sum(file.rows for file in files),
+            rows_quarantined=bad,
+            violations=broken,
+        )
+
+
+def _tally(frame: DataFrame, names: str) -> dict[str, int]:
+    counted = frame.selectExpr(f"explode({names}) AS name").groupBy("name").count().collect()
+    return {row["name"]: int(row["count"]) for row in counted}
+
+
+def _named(path: str) -> str:
+    """Return a path as Spark's `_metadata.file_path` shows it, decoded: `file:/tmp/x`."""
+    return path.replace("file:///", "file:/", 1)
+
+
+def _bare(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+def _type(frame: DataFrame, name: str) -> DataType:
+    return data_type(frame.schema[name].dataType)
+
+
+def _shown(value: str, kind: DataType) -> str:
+    """SQL of a value as a quarantined record shows it: times as text that no engine writes its own way."""
+    match kind.name:
+        case "timestamp":
+            return f"CONCAT(CAST({value} AS STRING), {text('+00' if kind.timezone else '')})"
+        case "list" if kind.item is not None and _holds_time(kind):
+            return SPARK.each(value, "s", "", _shown("s", kind.item))
+        case "struct" if _holds_time(kind):
+            fields = [(f.name, _shown(SPARK.member(value, f.name), f.type)) for f in kind.fields]
+            return f"CASE WHEN {value} IS NOT NULL THEN {SPARK.struct(fields)} END"
+        case _:
+            return value
+
+
+def _holds_time(kind: DataType) -> bool:
+    inner: list[DataType] = [f.type for f in kind.fields] + ([kind.item] if kind.item else [])
+    return kind.name == "timestamp" or any(_holds_time(member) for member in inner)
+
+
+def _count(judged: Judged) -> tuple[int, ...]:
+    from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
+
+    parts = [f.expr("count(1)"), f.expr(f"count_if({_BAD})")]
+    parts += [f.expr(f"count_if({judged.flags[v.id]})") for v in judged.found]
+    return tuple(judged.frame.agg(*(part.alias(f"c{i}") for i, part in enumerate(parts))).collect()[0])

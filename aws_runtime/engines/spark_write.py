@@ -1,0 +1,113 @@
+"""Spark rows -> Parquet files with the names that the project promises.
+
+In: the good and the quarantined rows. Out: `<partition>=<value>/<stem>.parquet` and, where Spark
+wrote more than one file a partition, `<stem>-<n>.parquet`. Spark names its files itself, so they
+are staged in a hidden folder beside their place and then moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from aws_runtime.contract import Contract
+from aws_runtime.engines import WrittenFile
+from aws_runtime.engines.spark_dialect import SPARK
+from aws_runtime.engines.spark_files import in_s3, join, move_all, parquet_below, remove
+from aws_runtime.plan import PartitionPlan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Rows of one file at most.
+FILE_ROWS = 10_000_000
+#: Characters of an ISO timestamp that a partition's value keeps.
+_KEPT = {"day": 10, "month": 7, "year": 4, "hour": 13}
+
+
+def write_valid(
+    valid: DataFrame,
+    contract: Contract,
+    partition_by: Sequence[PartitionPlan],
+    compression: str,
+    destination: str,
+    stem: str,
+) -> tuple[WrittenFile, ...]:
+    """Write the good rows in the contract's columns, partitioned."""
+    columns = [SPARK.quote(c.name) for c in contract.columns]
+    frame = valid.selectExpr(
+        *columns, *(f"{partition_value(by)} AS {SPARK.quote(by.name)}" for by in partition_by)
+    )
+    # Gathers each partition's rows into few files, and splits the partitions that are too large.
+    keys = ", ".join(SPARK.quote(by.name) for by in partition_by)
+    hint = f"REBALANCE({keys})" if keys else "REBALANCE"
+    frame = frame.sparkSession.sql(f"SELECT /*+ {hint} */ * FROM {{frame}}", frame=frame)
+    return _write(frame, [by.name for by in partition_by], compression, destination, stem)
+
+
+def write_quarantine(parts: Sequence[DataFrame], folder: str, stem: str) -> tuple[WrittenFile, ...]:
+    """Write the quarantined rows of all stages into one file, in the order of their position."""
+    if not parts:
+        return ()
+    frame = parts[0]
+    for part in parts[1:]:
+        frame = frame.unionByName(part)
+    frame = frame.coalesce(1).sortWithinPartitions("stage", "source_uri", "source_row")
+    return _write(frame, [], "zstd", folder, stem)
+
+
+def partition_value(by: PartitionPlan) -> str:
+    """SQL text of a partition's value."""
+    column = SPARK.quote(by.column)
+    if by.transform == "identity":
+        return f"CAST({column} AS STRING)"
+    if by.transform == "hour":
+        return f"REPLACE(SUBSTR(CAST(CAST({column} AS TIMESTAMP) AS STRING), 1, 13), ' ', '-')"
+    return f"SUBSTR(CAST({column} AS STRING), 1, {_KEPT[by.transform]})"
+
+
+def _write(
+    frame: DataFrame, partition_by: Sequence[str], compression: str, folder: str, stem: str
+) -> tuple[WrittenFile, ...]:
+    # The hidden folder keeps readers and crawlers off; its child is there because Spark, too, warns of it.
+    hidden = join(folder, f".staging-{stem}")
+    staging = join(hidden, "files")
+    target = staging if in_s3(staging) else f"file://{staging}"
+    remove(hidden)
+    try:
+        writer = frame.write.option("compression", compression).option("maxRecordsPerFile", FILE_ROWS)
+        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+        (writer.partitionBy(*partition_by) if partition_by else writer).mode("overwrite").parquet(target)
+        staged = parquet_below(staging)
+        rows = _rows(frame.sparkSession, target, staged)
+        placed = list(_places(staged, stem))
+        move_all([(join(staging, name), join(folder, place)) for name, place in placed])
+    finally:
+        remove(hidden)
+    return tuple(WrittenFile(join(folder, place), rows[name], _values(place)) for name, place in placed)
+
+
+def _places(staged: Sequence[str], stem: str) -> Any:
+    seen: dict[str, int] = {}
+    for name in staged:
+        folder = name.rpartition("/")[0]
+        number = seen[folder] = seen.get(folder, -1) + 1
+        yield name, join(folder, f"{stem}-{number}.parquet" if number else f"{stem}.parquet").lstrip("/")
+
+
+def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:
+    """Count the rows of each file from what was written, not from what was meant to be."""
+    if not staged:
+        return {}
+    frame = spark.read.parquet(staging)
+    counted = frame.groupBy("_metadata.file_path").count().collect()
+    folder = "/".join(staging.split("/")[-2:])
+    # One task gives its file the same name in every partition, so the path tells, not the name.
+    by_name = {unquote(row[0]).rpartition(f"/{folder}/")[2]: int(row[1]) for row in counted}
+    return {name: by_name.get(name, 0) for name in staged}
+
+
+def _values(place: str) -> Mapping[str, str]:
+    pairs = (part.partition("=") for part in place.split("/")[:-1])
+    return {name: unquote(value) for name, _, value in pairs}
