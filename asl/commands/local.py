@@ -8,16 +8,16 @@ import click
 
 
 @click.group(name="local")
-def COMMAND() -> None:  # noqa: N802 - the name that the command line loads
+def local() -> None:
     """Start, end or show the local AWS."""
 
 
-@COMMAND.command()
+@local.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="On 127.0.0.1; by default a free one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def up(port: int | None, as_json: bool) -> None:
     """Start the local AWS, IAM enforced; its state does not survive a stop."""
-    from asl.local import server  # noqa: PLC0415 - commands load what they need when they run
+    from asl.local import server
 
     local = server.up(port=port)
     answer = {
@@ -32,22 +32,22 @@ def up(port: int | None, as_json: bool) -> None:
     )
 
 
-@COMMAND.command()
+@local.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def down(as_json: bool) -> None:
     """End the local AWS and remove its state."""
-    from asl.local import server  # noqa: PLC0415 - see up
+    from asl.local import server
 
     ended = server.down()
     text = "The local AWS has ended" if ended else "The local AWS was not running"
     click.echo(json.dumps({"ended": ended}) if as_json else text)
 
 
-@COMMAND.command()
+@local.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Say whether the local AWS runs; exit code 1 when it does not."""
-    from asl.local import server  # noqa: PLC0415 - see up
+    from asl.local import server
 
     local = server.find()
     if local is None:
@@ -63,3 +63,6 @@ def status(as_json: bool) -> None:
         "log": local.log,
     }
     click.echo(json.dumps(answer) if as_json else f"The local AWS runs at {local.endpoint}, pid {local.pid}")
+
+
+COMMAND = local

@@ -149,6 +149,14 @@ def tracked(target: Target, deployed: Deployed) -> Iterator[Mapping[str, Any]]:
             yield _item(item)
 
 
+def reason(item: Mapping[str, Any]) -> str | None:
+    """Return why a tracked file was rejected or failed, as one line."""
+    given = item.get("reason") or item.get("error")
+    if isinstance(given, Mapping):
+        return ": ".join(str(given[name]) for name in ("code", "message") if given.get(name)) or None
+    return str(given) if given else None
+
+
 def _first_pause(target: Target) -> float:
     return 0.3 if target.is_local else 2.0
 
@@ -188,7 +196,7 @@ def _slice(names: Sequence[str], start: int) -> list[str]:
 
 
 def _items(target: Target, table: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for start in range(0, len(ids), BATCH):
         asked: Any = {
             table: {"Keys": [{"file_id": {"S": file_id}} for file_id in ids[start : start + BATCH]]}
@@ -217,13 +225,11 @@ def _ended(target: Target, run: Run) -> Run:
 def _error(found: Mapping[str, Any], item: Mapping[str, Any] | None) -> str | None:
     if found["status"] == SUCCEEDED:
         return None
-    reason = (item or {}).get("reason")
-    if isinstance(reason, Mapping):
-        return ": ".join(str(reason[name]) for name in ("code", "message") if reason.get(name))
-    if reason:
-        return str(reason)
-    return ": ".join(part for part in (found.get("error"), found.get("cause")) if part) or str(
-        found["status"]
+    said = reason(item or {})
+    return (
+        said
+        or ": ".join(part for part in (found.get("error"), found.get("cause")) if part)
+        or str(found["status"])
     )
 
 

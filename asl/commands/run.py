@@ -1,0 +1,50 @@
+"""`asl run NAME FILE…`: upload files to the landing bucket and follow their executions to the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+
+@click.command(name="run")
+@click.argument("name")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--target", type=click.Choice(["local", "aws"]), default="local", show_default=True)
+@click.option("--stack", default="ingestion", show_default=True, help="Name of the CloudFormation stack.")
+@click.option("--timeout", default=900.0, show_default=True, help="Seconds to wait for all executions.")
+@click.option("--json", "as_json", is_flag=True, help="Print the executions as JSON.")
+def run(*, name: str, files: tuple[str, ...], target: str, stack: str, timeout: float, as_json: bool) -> None:
+    """Run pipeline NAME over FILES: files, folders or patterns.
+
+    Folders inside a folder are kept below the source's prefix. The exit code is 0 only if every
+    execution succeeded; a file that started none until the timeout is reported as NOT_STARTED.
+    """
+    from datetime import UTC, datetime
+
+    from rich.console import Console
+
+    from asl.deploy import progress, runs
+    from asl.deploy.files import expand
+    from asl.deploy.locate import choose, locate
+    from asl.deploy.target import Target
+    from ingestion_assets.pipelines import discover
+
+    chosen = expand(files)
+    account = Target.named(target)
+    deployed = locate(account, stack, choose(discover(), name))
+    since = datetime.now(UTC)
+    console = Console(stderr=True)
+    sent = runs.upload(account, deployed, chosen)
+    state: tuple[runs.Run, ...] = ()
+    with progress.shown(console, name) as display:
+        for state in runs.follow(account, deployed, sent, since=since, timeout=timeout):
+            display.show(state)
+    progress.explain(console, state)
+    if as_json:
+        click.echo(json.dumps({"executions": [run.to_json() for run in state]}, indent=2, ensure_ascii=False))
+    sys.exit(0 if all(run.status == runs.SUCCEEDED for run in state) else 1)
+
+
+COMMAND = run

@@ -1,0 +1,81 @@
+"""What a person sees while files run: one table that is redrawn, or plain lines without a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from asl.deploy.runs import NOT_STARTED, QUEUED, RUNNING, SUCCEEDED, Run
+
+GROUPS = (("queued", "dim"), ("running", "cyan"), ("succeeded", "green"), ("failed", "red"))
+SHOWN_ERRORS = 20
+
+
+def group(run: Run) -> str:
+    """Return which column a run counts in."""
+    return {QUEUED: "queued", RUNNING: "running", SUCCEEDED: "succeeded"}.get(run.status, "failed")
+
+
+def panel(name: str, runs: Sequence[Run]) -> Table:
+    """Return the counts of files by state, and rows so far."""
+    counts = Counter(group(run) for run in runs)
+    table = Table(title=f"{name}: {len(runs)} files", title_justify="left")
+    table.add_column("progress", width=30)
+    for state, style in GROUPS:
+        table.add_column(state, justify="right", style=style)
+    for title in ("rows in", "rows out", "quarantined"):
+        table.add_column(title, justify="right")
+    table.add_row(
+        ProgressBar(total=max(1, len(runs)), completed=sum(run.ended for run in runs), width=30),
+        *(f"{counts[state]:,}" for state, _ in GROUPS),
+        *(f"{sum(run.rows(rows) for run in runs):,}" for rows in ("rows_in", "rows_out", "rows_quarantined")),
+    )
+    return table
+
+
+@contextmanager
+def shown(console: Console, name: str) -> Iterator[_Display]:
+    """Show the states that the display is given until the block ends."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=8) as live:
+            yield _Display(console, name, live)
+    else:
+        yield _Display(console, name, None)
+
+
+class _Display:
+    """Redraws a table on a terminal; elsewhere prints a line when a count changes."""
+
+    def __init__(self, console: Console, name: str, live: Live | None) -> None:
+        self._console, self._name, self._live = console, name, live
+        self._said = ""
+
+    def show(self, runs: Sequence[Run]) -> None:
+        """Show the present state of all files."""
+        if self._live:
+            self._live.update(panel(self._name, runs))
+            return
+        counts = Counter(group(run) for run in runs)
+        line = ", ".join(f"{counts[state]} {state}" for state, _ in GROUPS)
+        if line != self._said:
+            self._said = line
+            self._console.print(
+                f"{self._name}: {line}, {sum(run.rows('rows_out') for run in runs):,} rows out"
+            )
+
+
+def explain(console: Console, runs: Iterable[Run]) -> None:
+    """Print each file that did not succeed, with its reason."""
+    failed = [run for run in runs if run.status != SUCCEEDED]
+    for run in failed[:SHOWN_ERRORS]:
+        label = "not started" if run.status == NOT_STARTED else run.status.lower()
+        console.print(f"[red]{label}[/] ", end="")
+        console.print(f"{run.file.key}: {run.error}", markup=False, highlight=False, soft_wrap=True)
+    if len(failed) > SHOWN_ERRORS:
+        console.print(f"… and {len(failed) - SHOWN_ERRORS} more")
