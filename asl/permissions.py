@@ -64,7 +64,9 @@ def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
     records = objects(destination.bucket.name, f"{runs}{asset.name}/")
     listed = {destination.bucket.name}
     read: list[str] = []
-    upstream = {node.name: node for node in (*pipeline.sources, *pipeline.assets)}
+    upstream: dict[str, S3Source | IngestionAsset] = {
+        node.name: node for node in (*pipeline.sources, *pipeline.assets)
+    }
     for name in asset.inputs.values():
         node = upstream[name]
         if isinstance(node, S3Source):

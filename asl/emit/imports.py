@@ -48,8 +48,8 @@ def _walk(node: ast.AST) -> Iterator[Import]:
     elif isinstance(node, ast.ImportFrom):
         yield Import(node.lineno, node.module or "", tuple(a.name for a in node.names), node.level)
     elif isinstance(node, ast.If) and _type_checking(node.test):
-        for child in node.orelse:
-            yield from _walk(child)
+        for statement in node.orelse:
+            yield from _walk(statement)
     else:
         for child in ast.iter_child_nodes(node):
             yield from _walk(child)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from asl.emit.imports import Import, imports
@@ -75,7 +76,7 @@ def _defining_file(asset: IngestionAsset, plan: AssetPlan) -> Path:
     return Path(source)
 
 
-def _refuse(given: Import, path: Path, package: str, allowed: Set[str], where: Where) -> None:
+def _refuse(given: Import, path: Path, package: str, allowed: AbstractSet[str], where: Where) -> None:
     """Raise for an absolute import that cannot ship."""
     if package and (given.module == package or given.module.startswith(f"{package}.")):
         rest = given.module.removeprefix(package).lstrip(".")

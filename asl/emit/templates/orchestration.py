@@ -79,8 +79,6 @@ def dead_letter_queue(given: DeadLetterQueue) -> dict[str, Any]:
     return {
         given.id: {
             "Type": "AWS::SQS::Queue",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
             "Properties": {
                 "MessageRetentionPeriod": FOURTEEN_DAYS,
                 "SqsManagedSseEnabled": True,

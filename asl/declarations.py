@@ -1,0 +1,281 @@
+"""What a declaration may say, checked before anything is compiled.
+
+In: a pipeline. Out: nothing, or the first `CompileError`, which names the declaration and its line.
+What belongs to one stage (contracts, engines, graphs) is checked there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from ingestion_assets.asset import IngestionAsset, Processor, S3Source
+from ingestion_assets.errors import CompileError, Where
+from ingestion_assets.pipeline import Pipeline
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+#: What is left of 63 characters after a stack's name and the account.
+BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,28}[a-z0-9]|[a-z0-9]")
+PREFIX = re.compile(r"([^/\\{}%`\[\]\"<>#|~^\x00-\x20\x7f-\uffff*?$]+/)+")
+CATALOG_NAME = re.compile(r"[a-z0-9_]{1,255}")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+LAMBDA_SECONDS = 900
+#: Prefixes of the buckets' own folders.
+RESERVED = ("_runs/", "rows/", "rejected/")
+#: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+
+
+def check(pipelines: Sequence[Pipeline]) -> None:
+    """Check all pipelines of one template.
+
+    Raises:
+        CompileError: ASL030 to ASL039, the first thing that is wrong.
+    """
+    for pipeline in pipelines:
+        _check_names(pipeline)
+        _check_trigger(pipeline)
+        _check_settings(pipeline)
+        for asset in pipeline.assets:
+            _check_processor(asset.processor, _at(pipeline, asset))
+            _check_partitions(pipeline, asset)
+    _check_tables(pipelines)
+    _check_prefixes(pipelines)
+    _check_crawlers(pipelines)
+
+
+def _at(pipeline: Pipeline, node: S3Source | IngestionAsset | None = None) -> Where:
+    if node is None:
+        return replace(pipeline.where, pipeline=pipeline.name)
+    return replace(node.where, pipeline=pipeline.name, asset=node.name)
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if count > 1), None)
+
+
+def _check_names(pipeline: Pipeline) -> None:
+    nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
+    if not pipeline.assets:
+        raise CompileError(
+            "ASL030", _at(pipeline), "the pipeline has no assets", "Add at least one to assets=(…)"
+        )
+    named = [("pipeline", pipeline.name, _at(pipeline))]
+    named += [("source or asset", node.name, _at(pipeline, node)) for node in nodes]
+    for what, name, where in named:
+        if not NAME.fullmatch(name) or len(name) > 64:
+            raise CompileError(
+                "ASL031",
+                where,
+                f"{name!r} is no name of a {what}",
+                "Use snake_case: letters a to z, digits and single underscores, at most 64",
+            )
+    double = _twice(node.name for node in nodes)
+    if double:
+        second = [node for node in nodes if node.name == double][1]
+        raise CompileError(
+            "ASL032",
+            _at(pipeline, second),
+            f"{double!r} is declared twice in {pipeline.name}",
+            "Rename one of them",
+        )
+    for bucket, where in _buckets(pipeline):
+        if not BUCKET.fullmatch(bucket):
+            raise CompileError(
+                "ASL031",
+                where,
+                f"{bucket!r} is no name of a bucket",
+                "Use lower-case letters, digits and hyphens, at most 30 characters",
+            )
+
+
+def _buckets(pipeline: Pipeline) -> Iterator[tuple[str, Where]]:
+    for source in pipeline.sources:
+        yield source.bucket.name, _at(pipeline, source)
+    for asset in pipeline.assets:
+        yield asset.destination.bucket.name, _at(pipeline, asset)
+    yield pipeline.quarantine.name, _at(pipeline)
+
+
+def _check_trigger(pipeline: Pipeline) -> None:
+    sources = [source.name for source in pipeline.sources]
+    if pipeline.trigger.source not in sources:
+        raise CompileError(
+            "ASL033",
+            _at(pipeline),
+            f"the trigger's source {pipeline.trigger.source!r} is no source of the pipeline",
+            f"Known: {', '.join(sorted(sources)) or 'none'}",
+        )
+
+
+def _check_settings(pipeline: Pipeline) -> None:
+    where = _at(pipeline)
+    if pipeline.log_retention_days not in RETENTION:
+        raise CompileError(
+            "ASL034",
+            where,
+            f"CloudWatch keeps no log for {pipeline.log_retention_days} days",
+            f"Use log_retention_days of {', '.join(map(str, RETENTION))}",
+        )
+    if pipeline.alerts.email is not None and not EMAIL.fullmatch(pipeline.alerts.email):
+        raise CompileError(
+            "ASL034", where, f"{pipeline.alerts.email!r} is no email address", "Mend Alerts(email=…)"
+        )
+    names = [("database", pipeline.catalog.database)]
+    names += [("table", asset.destination.table) for asset in pipeline.assets]
+    for what, name in names:
+        if name is not None and not CATALOG_NAME.fullmatch(name):
+            raise CompileError(
+                "ASL034",
+                where,
+                f"{name!r} is no name of a catalog {what}",
+                "Use lower-case letters, digits and underscores, at most 255",
+            )
+
+
+def _check_processor(given: Processor, where: Where) -> None:
+    """Check against https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+    longest = LAMBDA_SECONDS if given.kind == "lambda" else 7 * 86_400
+    ranges = (
+        ("memory_mb", given.memory_mb, 128, 10_240),
+        ("storage_mb", given.storage_mb, 512, 10_240),
+        ("timeout_seconds", given.timeout_seconds, 1, longest),
+        ("workers", given.workers, 2, 299),
+    )
+    for name, number, least, most in ranges:
+        if not least <= number <= most:
+            raise CompileError(
+                "ASL035",
+                where,
+                f"Processor({name}={number}) is out of range",
+                f"Use {least:,} to {most:,}" + (", or a Glue job" if most == LAMBDA_SECONDS else ""),
+            )
+
+
+def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:
+    where = _at(pipeline, asset)
+    columns = list(asset.contract.to_schema().columns)
+    double = _twice(by.name for by in asset.destination.partition_by)
+    if double:
+        raise CompileError("ASL036", where, f"{double!r} partitions twice", "Name each partition column once")
+    for by in asset.destination.partition_by:
+        if (by.column or by.name) not in columns:
+            raise CompileError(
+                "ASL036",
+                where,
+                f"the partition {by.name!r} derives from {by.column or by.name!r}, which the contract lacks",
+                f"Columns: {', '.join(columns)}",
+            )
+        if by.name in columns:
+            raise CompileError(
+                "ASL036",
+                where,
+                f"the partition {by.name!r} has the name of a column, and a table has each name once",
+                f'Rename it: PartitionBy("{by.name}_partition", column="{by.column or by.name}")',
+            )
+
+
+def _check_tables(pipelines: Sequence[Pipeline]) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for pipeline in pipelines:
+        for asset in pipeline.assets:
+            table = (pipeline.catalog.database or pipeline.name, asset.destination.table or asset.name)
+            owner = f"{pipeline.name}/{asset.name}"
+            if seen.setdefault(table, owner) != owner:
+                raise CompileError(
+                    "ASL037",
+                    _at(pipeline, asset),
+                    f"the catalog table {'.'.join(table)} is {seen[table]}'s already",
+                    "Give one of them another S3Parquet(table=…)",
+                )
+
+
+def _check_prefixes(pipelines: Sequence[Pipeline]) -> None:
+    """No two assets write below one prefix, and none writes where files are read from."""
+    everything, written = _Prefixes(), _Prefixes()
+    for pipeline in pipelines:
+        for node in (*pipeline.sources, *pipeline.assets):
+            is_asset = isinstance(node, IngestionAsset)
+            place = node.destination if isinstance(node, IngestionAsset) else node
+            _check_prefix(place.prefix, _at(pipeline, node))
+            other = (everything if is_asset else written).overlapping(place.bucket.name, place.prefix)
+            if other:
+                raise CompileError(
+                    "ASL038",
+                    _at(pipeline, node),
+                    f"the prefix {place.prefix} of the bucket {place.bucket.name} overlaps that of {other}",
+                    "Give each asset a prefix, or a bucket, of its own",
+                )
+            owner = f"{'asset' if is_asset else 'source'} {pipeline.name}/{node.name}"
+            for prefixes in (everything, written) if is_asset else (everything,):
+                prefixes.add(place.bucket.name, place.prefix, owner)
+
+
+class _Prefixes:
+    """Declared prefixes and the folders above them, so that an overlap is one look-up a folder."""
+
+    def __init__(self) -> None:
+        self._declared: dict[tuple[str, str], str] = {}
+        self._above: dict[tuple[str, str], str] = {}
+
+    def overlapping(self, bucket: str, prefix: str) -> str | None:
+        """Return whose prefix lies above, at or below `prefix`, if any."""
+        below = self._above.get((bucket, prefix))
+        return below or next(
+            (self._declared[bucket, f] for f in _folders(prefix) if (bucket, f) in self._declared), None
+        )
+
+    def add(self, bucket: str, prefix: str, owner: str) -> None:
+        """Note that `owner` uses `prefix`."""
+        self._declared.setdefault((bucket, prefix), owner)
+        for folder in _folders(prefix):
+            self._above.setdefault((bucket, folder), owner)
+
+
+def _folders(prefix: str) -> list[str]:
+    """Return `a/`, `a/b/` for `a/b/`."""
+    return [prefix[: position + 1] for position, letter in enumerate(prefix) if letter == "/"]
+
+
+def _check_prefix(prefix: str, where: Where) -> None:
+    if not PREFIX.fullmatch(prefix) or prefix.startswith(RESERVED):
+        raise CompileError(
+            "ASL039",
+            where,
+            f"{prefix!r} is no prefix of keys",
+            f"Use folders of plain characters that end in /, and none of {', '.join(RESERVED)}",
+        )
+
+
+def _check_crawlers(pipelines: Sequence[Pipeline]) -> None:
+    double = _twice(p.catalog.crawler for p in pipelines if p.catalog.crawler)
+    if double:
+        second = [p for p in pipelines if p.catalog.crawler == double][1]
+        raise CompileError(
+            "ASL037", _at(second), f"the crawler {double!r} is another pipeline's", "Rename one"
+        )
