@@ -6,6 +6,7 @@ import pytest
 import toy_engine
 from toy_world import fresh_world
 
+from aws_runtime import storage
 from aws_runtime.handlers import materialize as handler_module
 
 
@@ -24,6 +25,9 @@ def account(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setitem(sys.modules, "aws_runtime.engines.toy", toy_engine)
     monkeypatch.setattr(handler_module, "load_plan", handler_module.load_plan)
+    storage.s3.cache_clear()
+    yield
+    storage.s3.cache_clear()
 
 
 @pytest.fixture

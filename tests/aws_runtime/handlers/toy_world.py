@@ -82,13 +82,11 @@ class World:
 @contextmanager
 def fresh_world():
     with mock_aws():
-        storage.s3.cache_clear()
         s3 = storage.s3()
         for bucket in ("landing", "inbox", "staging", "quarantine"):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         s3.put_bucket_versioning(Bucket="landing", VersioningConfiguration={"Status": "Enabled"})
         yield World(s3)
-        storage.s3.cache_clear()
 
 
 EVENTS = {"before": "before-send.s3", "after": "after-call.s3"}
