@@ -83,12 +83,11 @@ def run_step(
         RejectedFile: An input cannot be ingested at all.
         RowsNotConserved: Rows were lost or doubled.
     """
-    transform = load_transform(plan.transform)
     with load_engine(plan.engine).open_engine(limits) as engine:
         try:
-            written = _run(engine, transform, plan, inputs, destination, quarantine, stem)
+            written = _run(engine, plan, inputs, destination=destination, quarantine=quarantine, stem=stem)
         except ReadAgain:
-            written = _run(engine, transform, plan, inputs, destination, quarantine, stem)
+            written = _run(engine, plan, inputs, destination=destination, quarantine=quarantine, stem=stem)
     transformed = written.rows_in[plan.asset]
     accounted = written.rows_out + written.rows_quarantined.get(plan.asset, 0)
     if transformed != accounted:
@@ -109,13 +108,14 @@ def run_step(
 
 def _run(
     engine: Engine,
-    transform: Transform,
     plan: AssetPlan,
     inputs: Mapping[str, Sequence[InputFile]],
+    *,
     destination: str,
     quarantine: str,
     stem: str,
 ) -> Written:
+    transform = load_transform(plan.transform)
     checked = {
         given.name: engine.check(
             engine.read(inputs[given.name], given.format, given.contract), given.contract, given.name
@@ -126,12 +126,12 @@ def _run(
     result = nw.to_native(transform(**frames))
     checked[plan.asset] = engine.check(result, plan.output.contract, plan.asset)
     return engine.write(
-        checked,
-        plan.asset,
-        plan.output.contract,
-        plan.output.partition_by,
-        plan.output.compression,
-        destination,
-        quarantine,
-        stem,
+        checked=checked,
+        output_stage=plan.asset,
+        contract=plan.output.contract,
+        partition_by=plan.output.partition_by,
+        compression=plan.output.compression,
+        destination=destination,
+        quarantine=quarantine,
+        stem=stem,
     )

@@ -103,14 +103,14 @@ class Written:
     violations: Mapping[str, int]
 
 
-class ReadAgain(Exception):
+class ReadAgain(Exception):  # noqa: N818 - a request, not an error
     """The optimistic way of reading failed; the engine now reads exactly, so run the step again."""
 
 
 class Engine(Protocol):
     """One data engine, opened for one step."""
 
-    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Any:
+    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Any:  # noqa: A002 - what it is
         """Return the records lazily, as read: uncoerced, with the hidden columns.
 
         Raises:
@@ -122,6 +122,7 @@ class Engine(Protocol):
 
     def write(
         self,
+        *,
         checked: Mapping[str, Checked],
         output_stage: str,
         contract: Contract,
@@ -150,7 +151,7 @@ class EngineModule(Protocol):
 def load_engine(name: str) -> EngineModule:
     """Import the engine module `name`; raises `LookupError` listing none, as names come from a plan."""
     try:
-        module: EngineModule = importlib.import_module(f"aws_runtime.engines.{name}")  # type: ignore[assignment]
+        module: EngineModule = importlib.import_module(f"aws_runtime.engines.{name}")
     except ModuleNotFoundError as error:
         raise LookupError(f"no engine {name!r} in this bundle: {error}") from error
     return module

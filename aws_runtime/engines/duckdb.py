@@ -30,6 +30,7 @@ from aws_runtime.engines import (
 from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_write import write_bad, write_good
+from aws_runtime.errors import RejectedFile
 from aws_runtime.formats import json, parquet
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, violations
@@ -66,7 +67,7 @@ class DuckDBEngine:
     records: dict[str, int] = field(default_factory=dict)
     frames: int = 0
 
-    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Any:
+    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Any:  # noqa: A002 - the protocol's name
         """Return the records of all files as text, with the hidden columns."""
         self.uris.update(file.uri for file in files)
         name = self._name("read")
@@ -76,10 +77,10 @@ class DuckDBEngine:
             sql = " UNION ALL ".join(self._json(file, format, contract, name) for file in files)
         return self._view(name, sql or _no_rows(contract))
 
-    def _json(self, file: InputFile, format: FormatPlan, contract: Contract, frame: str) -> str:
-        options = json.Options(**format.options)
+    def _json(self, file: InputFile, plan: FormatPlan, contract: Contract, frame: str) -> str:
+        options = json.Options(**plan.options)
         source = json_reader.open_file(
-            self.connection, file.path, file.uri, options, contract, self.work, exact=self.exact
+            self.connection, file.path, file.uri, options, contract, work=self.work, exact=self.exact
         )
         self.records[frame] = self.records.get(frame, 0) + source.survey.records
         extra = self.extra.setdefault(frame, {})
@@ -89,11 +90,14 @@ class DuckDBEngine:
 
     def _parquet(self, file: InputFile) -> str:
         parquet.verify(file.path, file.uri)
-        return f"SELECT *, {text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW} FROM read_parquet({text(file.path)}, file_row_number=true)"
+        return f"SELECT *, {text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW} FROM read_parquet({text(file.path)}, file_row_number=true, hive_partitioning=false)"
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce and split `frame`."""
         types = {name: data_type(kind) for name, kind in zip(frame.columns, frame.types, strict=True)}
+        absent = [c.name for c in contract.columns if c.required and c.name not in types]
+        if absent:
+            raise RejectedFile("MissingColumns", f"{stage} has no {', '.join(absent)}", ", ".join(self.uris))
         given = self._name("given")
         frame.create_view(given, replace=True)
         hidden = [name for name in (*_HIDDEN, _REASON, _RECORD) if name in types]
@@ -112,12 +116,21 @@ class DuckDBEngine:
         valid = self._view(self._name("valid"), f"SELECT {', '.join(kept)} FROM {judged} WHERE NOT {is_bad}")
         quarantined = self._view(
             self._name("bad"),
-            _quarantined(contract, stage, judged, is_bad, broken, types, self._only_uri(types)),
+            _quarantined(
+                contract,
+                stage,
+                judged=judged,
+                is_bad=is_bad,
+                broken=broken,
+                types=types,
+                uri=self._only_uri(types),
+            ),
         )
         return Checked(valid, quarantined, _Split(given, judged, is_bad, broken, frame.alias))
 
     def write(
         self,
+        *,
         checked: Mapping[str, Checked],
         output_stage: str,
         contract: Contract,
@@ -135,9 +148,14 @@ class DuckDBEngine:
                 raise
             self.exact = True
             raise ReadAgain(str(error).splitlines()[0]) from error
-        good = checked[output_stage].valid
         files = write_good(
-            self.connection, good.alias, contract, partition_by, compression, Path(destination), stem
+            self.connection,
+            checked[output_stage].valid.alias,
+            contract,
+            partition_by=partition_by,
+            compression=compression,
+            destination=Path(destination),
+            stem=stem,
         )
         bad = [checked[stage].quarantined.alias for stage, count in counts.items() if count.bad]
         refused = write_bad(self.connection, bad, Path(quarantine), stem)
@@ -152,12 +170,14 @@ class DuckDBEngine:
         )
 
     def _count(self, split: _Split, stage: str) -> _Counts:
-        flags = [f"count_if({_flag(i)})" for i in range(len(split.broken))]
+        flags = [f"COALESCE(count_if({_flag(i)}), 0)" for i in range(len(split.broken))]
         columns = _columns(self.connection, split.judged)
-        malformed = f"count_if({_REASON} IS NOT NULL)" if _REASON in columns else "0"
+        malformed = f"COALESCE(count_if({_REASON} IS NOT NULL), 0)" if _REASON in columns else "0"
+        bad = f"COALESCE(count_if({split.is_bad}), 0)"
         row = self.connection.execute(
-            f"SELECT {', '.join(['count(*)', f'count_if({split.is_bad})', malformed, *flags])} FROM {split.judged}"
+            f"SELECT {', '.join(['count(*)', bad, malformed, *flags])} FROM {split.judged}"
         ).fetchone()
+        row = [count or 0 for count in row]  # count_if of no rows is NULL
         named = {f"{stage}.{v.id}": n for v, n in zip(split.broken, row[3:], strict=True) if n}
         if row[2]:
             named[f"{stage}.{json.MALFORMED}"] = row[2]
@@ -213,6 +233,7 @@ def _no_rows(contract: Contract) -> str:
 def _quarantined(
     contract: Contract,
     stage: str,
+    *,
     judged: str,
     is_bad: str,
     broken: Sequence[Violation],
@@ -243,13 +264,16 @@ def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
     """Open an in-memory database that spills to a folder of its own."""
     Path(limits.spill_directory).mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="step-", dir=limits.spill_directory))
-    settings = {
+    settings: dict[str, Any] = {
         "memory_limit": f"{limits.memory_bytes}B",
         "threads": limits.threads,
         "temp_directory": str(work / "spill"),
         # A function must not reach for the network, and has no home directory to cache in.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        # Rows held for each partition before they are written. The default of 524,288 spills, and
+        # took 1.6 times as long and half as much memory again on 200 MB of orders over five dates.
+        "partitioned_write_flush_threshold": 20_000,
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:

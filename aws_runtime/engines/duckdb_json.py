@@ -57,12 +57,12 @@ class Source:
     survey: Survey
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """DuckDB cannot read the file as a whole."""
 
 
 def open_file(
-    connection: Any, path: str, uri: str, options: Options, contract: Contract, work: Path, *, exact: bool
+    connection: Any, path: str, uri: str, options: Options, contract: Contract, *, work: Path, exact: bool
 ) -> Source:
     """Find out how one file is read.
 
@@ -73,7 +73,7 @@ def open_file(
     broken: str | None = None
     try:
         survey = _survey(connection, prepared, options)
-    except Unreadable as error:
+    except UnreadableError as error:
         if prepared.layout is Layout.ARRAY:
             raise json.why_malformed(prepared.path, uri, str(error)) from error
         # Not objects over several lines after all, or lines of which some are broken.
@@ -82,7 +82,7 @@ def open_file(
         if guessed.layout is Layout.OBJECTS and not _any_line(connection, prepared, options):
             raise json.why_malformed(prepared.path, uri, str(error)) from error
     if exact or not survey.sound:
-        prepared, broken = _repaired(connection, prepared, options, contract, work, uri)
+        prepared, broken = _repaired(connection, prepared, options, contract, work=work, uri=uri)
         survey = _survey(connection, prepared, options)
     _judge_columns(survey, contract, uri)
     return Source(_select(prepared, broken, options, contract, uri), survey)
@@ -109,7 +109,7 @@ def _survey(connection: Any, prepared: Prepared, options: Options) -> Survey:
     try:
         rows = connection.execute(query).fetchall()
     except duckdb.InvalidInputException as error:
-        raise Unreadable(str(error).splitlines()[0]) from error
+        raise UnreadableError(str(error).splitlines()[0]) from error
     keys = {key: n for key, n, _ in rows if key is not None}
     records, odd = next((n, odd) for key, n, odd in rows if key is None)
     return Survey(records, keys, sound=not odd)
@@ -168,7 +168,7 @@ def _any_line(connection: Any, prepared: Prepared, options: Options) -> bool:
 
 
 def _repaired(
-    connection: Any, prepared: Prepared, options: Options, contract: Contract, work: Path, uri: str
+    connection: Any, prepared: Prepared, options: Options, contract: Contract, *, work: Path, uri: str
 ) -> tuple[Prepared, str]:
     """Copy the records to lines, `{}` for each broken one; returns the copy and the table of those."""
     number = len(list(work.iterdir()))

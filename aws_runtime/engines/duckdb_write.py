@@ -14,7 +14,7 @@ from aws_runtime.plan import PartitionPlan
 
 #: strftime patterns of the parts of a date that name a folder.
 _PARTS = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y", "hour": "%Y-%m-%d-%H"}
-#: Rows that DuckDB holds for each partition before it writes them.
+#: What Hive calls the partition of null.
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -22,6 +22,7 @@ def write_good(
     connection: Any,
     view: str,
     contract: Contract,
+    *,
     partition_by: Sequence[PartitionPlan],
     compression: str,
     destination: Path,
@@ -36,7 +37,9 @@ def write_good(
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        written = _copy(connection, view, contract, partition_by, compression, staging)
+        written = _copy(
+            connection, view, contract, partition_by=partition_by, compression=compression, staging=staging
+        )
         return tuple(_publish(written, staging, destination, stem))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -46,6 +49,7 @@ def _copy(
     connection: Any,
     view: str,
     contract: Contract,
+    *,
     partition_by: Sequence[PartitionPlan],
     compression: str,
     staging: Path,
