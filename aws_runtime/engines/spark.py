@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aws_runtime.contract import Contract, DataType, Drift, Severity
+from aws_runtime.contract import Contract, DataType, Severity
 from aws_runtime.engines import (
     SOURCE_ROW,
     SOURCE_URI,
@@ -30,9 +30,11 @@ from aws_runtime.engines import (
 )
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
 from aws_runtime.engines.spark_files import spark_path
-from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, SOURCE_ERROR, SOURCE_TEXT
+from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, LINE, SOURCE_ERROR, SOURCE_TEXT
+from aws_runtime.engines.spark_survey import extra_columns, judge_columns, numbered, survey
 from aws_runtime.engines.spark_write import write_quarantine, write_valid
 from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.formats.json import MALFORMED, Options
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, text_type, violations
 
@@ -75,6 +77,7 @@ class Judged:
     frame: DataFrame
     found: tuple[Violation, ...]
     flags: Mapping[str, str]
+    extra: Mapping[str, int]
 
 
 @contextmanager
@@ -127,7 +130,7 @@ class SparkEngine:
         self.spark = spark
         self.spill = spill
         self.cached: list[DataFrame] = []
-        self.extra: dict[str, int] = {}
+        self.extra: dict[int, Mapping[str, int]] = {}
 
     def release(self) -> None:
         """Drop what the step cached."""
@@ -147,14 +150,7 @@ class SparkEngine:
 
     def _read_json(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
         self.spill.mkdir(parents=True, exist_ok=True)
-        reader = spark_json.Reader(contract, spark_json.Options(**plan.options))
-        schema = ", ".join(
-            [
-                *(f"{quote(c.name)} {type_name(text_type(c.type))}" for c in contract.columns),
-                f"{SOURCE_ERROR} STRING, {SOURCE_TEXT} STRING, {EXTRA} ARRAY<STRING>, {ABSENT} ARRAY<STRING>",
-                f"{SOURCE_ROW} BIGINT, {SOURCE_URI} STRING, {BLOCK} BIGINT",
-            ]
-        )
+        reader = spark_json.Reader(contract, Options(**plan.options))
         context = self.spark.sparkContext
         with tempfile.TemporaryDirectory(dir=self.spill) as work:
             lines, whole = spark_json.sort_files(files, reader.options, Path(work))
@@ -166,9 +162,13 @@ class SparkEngine:
             names = {_named(spark_path(file.path) or file.path): file.uri for file in lines}
             parts.append(self._lines(lines).mapPartitions(spark_json.parse_lines(reader, names)))
         rows = context.union(parts) if len(parts) != 1 else parts[0]
-        frame = self._keep(self.spark.createDataFrame(rows, schema, verifySchema=False))
-        self._check_columns(frame, contract, files)
-        return self._numbered(frame).drop(EXTRA, ABSENT, BLOCK)
+        frame = self._keep(self.spark.createDataFrame(rows, _read_schema(contract), verifySchema=False))
+        surveys = survey(frame)
+        for file in files:
+            judge_columns([s for s in surveys if s.uri == file.uri], contract, file.uri)
+        read = numbered(frame, surveys).drop(EXTRA, ABSENT, BLOCK, LINE)
+        self.extra[id(read)] = extra_columns(surveys)
+        return read
 
     def _lines(self, files: Sequence[InputFile]) -> Any:
         """Return (bytes of the line, its file, where its split begins) of every line."""
@@ -179,46 +179,6 @@ class SparkEngine:
             .selectExpr("CAST(value AS BINARY)", "_metadata.file_path", "_metadata.file_block_start")
             .rdd
         )
-
-    def _numbered(self, frame: DataFrame) -> DataFrame:
-        """Turn positions within a split into positions within the file."""
-        from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
-
-        last = frame.groupBy(SOURCE_URI, BLOCK).agg(f.max(SOURCE_ROW).alias("last")).collect()
-        before: dict[tuple[str, int], int] = {}
-        for uri in {row[SOURCE_URI] for row in last}:
-            count = 0
-            for row in sorted((r for r in last if r[SOURCE_URI] == uri), key=lambda r: r[BLOCK]):
-                before[uri, row[BLOCK]] = count
-                count += row["last"]
-        offsets = [(uri, block, count) for (uri, block), count in before.items() if count]
-        if not offsets:
-            return frame
-        table = self.spark.createDataFrame(offsets, f"{SOURCE_URI} STRING, {BLOCK} BIGINT, skipped BIGINT")
-        joined = frame.join(f.broadcast(table), [SOURCE_URI, BLOCK], "left")
-        number = f.expr(f"{SOURCE_ROW} + COALESCE(skipped, 0)").alias(SOURCE_ROW)
-        return joined.select(
-            *(number if name == SOURCE_ROW else f.col(quote(name)) for name in frame.columns)
-        )
-
-    def _check_columns(self, frame: DataFrame, contract: Contract, files: Sequence[InputFile]) -> None:
-        """Raise where the drift policy refuses the columns of the records.
-
-        Raises:
-            RejectedFile: MissingColumns, where no record has a required column; UnexpectedColumns.
-        """
-        sound = frame.filter(f"{SOURCE_ERROR} IS NULL")
-        uri = files[0].uri if len(files) == 1 else ", ".join(file.uri for file in files[:3])
-        records = sound.count()
-        absent = _tally(sound, ABSENT)
-        missing = [c.name for c in contract.columns if records and absent.get(c.name) == records]
-        if missing:
-            raise RejectedFile("MissingColumns", f"no record has {', '.join(missing)}", uri)
-        extra = _tally(sound, EXTRA)
-        if extra and contract.drift in (Drift.STRICT, Drift.REORDER):
-            raise RejectedFile(
-                "UnexpectedColumns", f"{contract.name} does not have {', '.join(sorted(extra))}", uri
-            )
 
     def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> DataFrame:
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - see the module's docstring
@@ -266,7 +226,8 @@ class SparkEngine:
         judged = self._keep(judged.select("*", f.expr(verdict).alias(_BAD)))
         names = [quote(c.name) for c in contract.columns]
         valid = judged.filter(f"NOT {_BAD}").select(*names, SOURCE_ROW, SOURCE_URI)
-        reasons = ", ".join(f"CASE WHEN {flags[v.id]} THEN {v.reason} END" for v in found) or "NULL"
+        broken = [v for v in found if v.severity is Severity.ERROR]
+        reasons = ", ".join(f"CASE WHEN {flags[v.id]} THEN {v.reason} END" for v in broken) or "NULL"
         shown = raw_columns(contract, SPARK, types)
         record = ", ".join(
             f"{text(c)}, {_shown(quote(name), _type(judged, name))}" for c, name in shown.items()
@@ -279,10 +240,11 @@ class SparkEngine:
             f"ELSE filter(array({reasons}), r -> r IS NOT NULL) END AS reasons",
             f"COALESCE({SOURCE_TEXT}, to_json(named_struct({record}), map('ignoreNullFields', 'false'))) AS record",
         )
-        return Checked(valid, quarantined, Judged(judged, found, flags))
+        return Checked(valid, quarantined, Judged(judged, found, flags, self.extra.get(id(frame), {})))
 
     def write(
         self,
+        *,
         checked: Mapping[str, Checked],
         output_stage: str,
         contract: Contract,
@@ -300,9 +262,19 @@ class SparkEngine:
             counts = _count(part.token)
             rows_in[stage], bad[stage] = counts[0], counts[1]
             ids = (f"{stage}.{v.id}" for v in part.token.found)
-            broken |= {rule: count for rule, count in zip(ids, counts[2:], strict=True) if count}
-        valid = checked[output_stage].valid
-        files = write_valid(valid, contract, partition_by, compression, destination, stem)
+            broken |= {rule: count for rule, count in zip(ids, counts[3:], strict=True) if count}
+            if counts[2]:
+                broken[f"{stage}.{MALFORMED}"] = counts[2]
+            for column, count in part.token.extra.items():
+                broken[f"{stage}.extra_column.{column}"] = count
+        files = write_valid(
+            checked[output_stage].valid,
+            contract,
+            partition_by=partition_by,
+            compression=compression,
+            destination=destination,
+            stem=stem,
+        )
         kept = write_quarantine(
             [part.quarantined for stage, part in checked.items() if bad[stage]], quarantine, stem
         )
@@ -318,9 +290,15 @@ class SparkEngine:
         )
 
 
-def _tally(frame: DataFrame, names: str) -> dict[str, int]:
-    counted = frame.selectExpr(f"explode({names}) AS name").groupBy("name").count().collect()
-    return {row["name"]: int(row["count"]) for row in counted}
+def _read_schema(contract: Contract) -> str:
+    columns = (f"{quote(c.name)} {type_name(text_type(c.type))}" for c in contract.columns)
+    return ", ".join(
+        [
+            *columns,
+            f"{SOURCE_ERROR} STRING, {SOURCE_TEXT} STRING, {EXTRA} ARRAY<STRING>, {ABSENT} ARRAY<STRING>",
+            f"{SOURCE_ROW} BIGINT, {LINE} BIGINT, {SOURCE_URI} STRING, {BLOCK} BIGINT",
+        ]
+    )
 
 
 def _named(path: str) -> str:
@@ -358,6 +336,6 @@ def _holds_time(kind: DataType) -> bool:
 def _count(judged: Judged) -> tuple[int, ...]:
     from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
 
-    parts = [f.expr("count(1)"), f.expr(f"count_if({_BAD})")]
+    parts = [f.expr("count(1)"), f.expr(f"count_if({_BAD})"), f.expr(f"count({SOURCE_ERROR})")]
     parts += [f.expr(f"count_if({judged.flags[v.id]})") for v in judged.found]
     return tuple(judged.frame.agg(*(part.alias(f"c{i}") for i, part in enumerate(parts))).collect()[0])

@@ -32,6 +32,8 @@ from aws_runtime.formats.json import Layout, Options, Prepared
 SOURCE_ERROR, SOURCE_TEXT = "source_error", "source_text"
 #: Names of keys that the contract lacks, and of required columns that the record lacks.
 EXTRA, ABSENT = "source_extra", "source_absent"
+#: The record's line, where its file has lines.
+LINE = "source_line"
 #: Where the record's split begins in its file.
 BLOCK = "source_block"
 
@@ -54,7 +56,7 @@ class Reader:
     def row(self, data: bytes, *, too_long: bool = False) -> Row:
         """Return a record as (columns…, error, text, extra keys, absent columns)."""
         reason = (
-            f"record: longer than max_record_bytes, {self.options.max_record_bytes}"
+            f"record: longer than {self.options.max_record_bytes} bytes"
             if too_long
             else json_format.explain(data, self.contract, self.options)
         )
@@ -131,7 +133,7 @@ def _too_large(file: InputFile, length: int) -> RejectedFile:
 
 
 def read_whole(given: Prepared, uri: str, reader: Reader) -> Iterator[Row]:
-    """Yield the rows of a prepared file: (columns …, error …, position, URI, 0).
+    """Yield the rows of a prepared file: those of `Reader.row`, then position, line, URI, split.
 
     Raises:
         RejectedFile: MalformedJson, with the position.
@@ -140,10 +142,11 @@ def read_whole(given: Prepared, uri: str, reader: Reader) -> Iterator[Row]:
     if rows is None:
         with Path(given.path).open("rb") as file:
             for line in json_format.lines(file, reader.options.max_record_bytes):
-                yield (*reader.row(line.data, too_long=line.too_long), line.record, uri, 0)
+                row = reader.row(line.data, too_long=line.too_long)
+                yield (*row, line.record, line.number, uri, 0)
         return
     for position, row in enumerate(rows, start=1):
-        yield (*row, position, uri, 0)
+        yield (*row, position, position, uri, 0)
 
 
 def _values(given: Prepared, uri: str, reader: Reader) -> list[Row] | None:
@@ -154,9 +157,23 @@ def _values(given: Prepared, uri: str, reader: Reader) -> list[Row] | None:
         parts = (text[start:end].encode() for start, end in _spans(text, given.layout))
         return [reader.row(part[: most + 1], too_long=len(part) > most) for part in parts]
     except ValueError as error:
-        if given.layout is Layout.OBJECTS:
+        # Not objects over several lines after all, or lines of which some are broken.
+        if given.layout is Layout.OBJECTS and _any_line(given, reader.options):
             return None
         raise json_format.why_malformed(given.path, uri, str(error)) from error
+
+
+def _any_line(given: Prepared, options: Options) -> bool:
+    """Whether any line by itself is an object."""
+    with Path(given.path).open("rb") as file:
+        return any(_is_object(line.data) for line in json_format.lines(file, options.max_record_bytes))
+
+
+def _is_object(data: bytes) -> bool:
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -213,15 +230,24 @@ def _end(text: str, at: int) -> int:
 
 
 def parse_lines(reader: Reader, uris: Mapping[str, str]) -> Callable[[Iterable[Any]], Iterator[Row]]:
-    """Return what parses one partition of (line, file, block); positions count within the block."""
+    """Return what parses one partition of (line, file, split).
+
+    Positions and lines count within the split; a last row without position says how many lines a
+    split has, so that those of the next can go on from there.
+    """
+    nothing = (*(None for _ in reader.contract.columns), None, None, [], [], None)
 
     def parse(rows: Iterable[Any]) -> Iterator[Row]:
         most = reader.options.max_record_bytes
         for (name, block), group in groupby(rows, key=lambda row: (row[1], row[2])):
             uri = uris[unquote(name)]
-            lines = (stripped for row in group if (stripped := bytes(row[0]).strip(b" \t\r\n")))
-            for position, line in enumerate(lines, start=1):
-                yield (*reader.row(line[: most + 1], too_long=len(line) > most), position, uri, block)
+            position = number = 0
+            for number, (data, *_) in enumerate(group, start=1):
+                if line := bytes(data).strip(b" \t\r\n"):
+                    position += 1
+                    row = reader.row(line[: most + 1], too_long=len(line) > most)
+                    yield (*row, position, number, uri, block)
+            yield (*nothing, number, uri, block)
 
     return parse
 

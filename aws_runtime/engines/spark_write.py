@@ -7,9 +7,9 @@ are staged in a hidden folder beside their place and then moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
@@ -29,13 +29,16 @@ _KEPT = {"day": 10, "month": 7, "year": 4, "hour": 13}
 def write_valid(
     valid: DataFrame,
     contract: Contract,
+    *,
     partition_by: Sequence[PartitionPlan],
     compression: str,
     destination: str,
     stem: str,
 ) -> tuple[WrittenFile, ...]:
     """Write the good rows in the contract's columns, partitioned."""
-    columns = [SPARK.quote(c.name) for c in contract.columns]
+    # Hive has no room for a column of a partition's name; its value is in the path.
+    held = {by.name for by in partition_by}
+    columns = [SPARK.quote(c.name) for c in contract.columns if c.name not in held]
     frame = valid.selectExpr(
         *columns, *(f"{partition_value(by)} AS {SPARK.quote(by.name)}" for by in partition_by)
     )
@@ -82,18 +85,23 @@ def _write(
         staged = parquet_below(staging)
         rows = _rows(frame.sparkSession, target, staged)
         placed = list(_places(staged, stem))
-        move_all([(join(staging, name), join(folder, place)) for name, place in placed])
+        move_all([(join(staging, name), join(folder, place)) for name, place, _ in placed])
     finally:
         remove(hidden)
-    return tuple(WrittenFile(join(folder, place), rows[name], _values(place)) for name, place in placed)
+    return tuple(WrittenFile(join(folder, place), rows[name], values) for name, place, values in placed)
 
 
-def _places(staged: Sequence[str], stem: str) -> Any:
+def _places(staged: Sequence[str], stem: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield (staged name, final name, partition values)."""
     seen: dict[str, int] = {}
     for name in staged:
-        folder = name.rpartition("/")[0]
+        pairs = (part.partition("=") for part in name.split("/")[:-1])
+        values = {unquote(key): unquote(value) for key, _, value in pairs}
+        # Spark escapes fewer characters than DuckDB; readers undo both.
+        folder = "/".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in values.items())
         number = seen[folder] = seen.get(folder, -1) + 1
-        yield name, join(folder, f"{stem}-{number}.parquet" if number else f"{stem}.parquet").lstrip("/")
+        base = f"{stem}-{number}.parquet" if number else f"{stem}.parquet"
+        yield name, f"{folder}/{base}" if folder else base, values
 
 
 def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:
@@ -106,8 +114,3 @@ def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:
     # One task gives its file the same name in every partition, so the path tells, not the name.
     by_name = {unquote(row[0]).rpartition(f"/{folder}/")[2]: int(row[1]) for row in counted}
     return {name: by_name.get(name, 0) for name in staged}
-
-
-def _values(place: str) -> Mapping[str, str]:
-    pairs = (part.partition("=") for part in place.split("/")[:-1])
-    return {name: unquote(value) for name, _, value in pairs}
