@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +189,10 @@ def write_orders(folder: Path, files: int = 300, seed: int = 7, days: int = 5) -
         count = 1 if shape == "object" else rng.randrange(20, 120)
         made = list(_orders(rng, index * 1_000 + 1, count, day))
         content = _encode([order for order, _, _ in made], shape)
-        if broken.get(index) == "truncated":
-            path.write_bytes(_encode([order for order, _, _ in made], "array")[: -len(content) // 3])
-            continue
-        if broken.get(index) == "binary":
-            path.write_bytes(rng.randbytes(4_096))
+        landed = datetime.combine(day, time(6), UTC) + timedelta(minutes=index)
+        if index in broken:
+            cut = _encode([order for order, _, _ in made], "array")[: -len(content) // 3]
+            _write(path, cut if broken[index] == "truncated" else rng.randbytes(4_096), landed)
             continue
         orders_total += len(made)
         lines += sum(rows for _, rows, _ in made)
@@ -200,8 +200,14 @@ def write_orders(folder: Path, files: int = 300, seed: int = 7, days: int = 5) -
         if shape == "ndjson" and rng.random() < 0.1:
             content += b'{"order_id": "O-cut", "order_date": "2025-01-\n'
             orders_total, lines, bad_lines = orders_total + 1, lines + 1, bad_lines + 1
-        path.write_bytes(content)
+        _write(path, content, landed)
     return Summary(files, len(broken), orders_total, lines, bad_lines)
+
+
+def _write(path: Path, content: bytes, landed: datetime) -> None:
+    """Write a file as if it had landed then, so that outputs named after it are the same ones too."""
+    path.write_bytes(content)
+    os.utime(path, (landed.timestamp(), landed.timestamp()))
 
 
 def main() -> None:
