@@ -27,13 +27,12 @@ def run(*, name: str, files: tuple[str, ...], target: str, stack: str, timeout: 
 
     from asl.deploy import progress, runs
     from asl.deploy.files import expand
-    from asl.deploy.locate import choose, locate
+    from asl.deploy.locate import choose, declared, locate
     from asl.deploy.target import Target
-    from ingestion_assets.pipelines import discover
 
     chosen = expand(files)
     account = Target.named(target)
-    deployed = locate(account, stack, choose(discover(), name))
+    deployed = locate(account, stack, choose(declared(), name))
     since = datetime.now(UTC)
     console = Console(stderr=True)
     sent = runs.upload(account, deployed, chosen)

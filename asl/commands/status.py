@@ -19,12 +19,11 @@ FINISHED_WELL = "completed"
 def status(*, name: str, target: str, stack: str, state: str | None, as_json: bool) -> None:
     """Show how many files of pipeline NAME are in which state, and why files did not complete."""
     from asl.deploy import runs
-    from asl.deploy.locate import choose, locate
+    from asl.deploy.locate import choose, declared, locate
     from asl.deploy.target import Target
-    from ingestion_assets.pipelines import discover
 
     account = Target.named(target)
-    deployed = locate(account, stack, choose(discover(), name))
+    deployed = locate(account, stack, choose(declared(), name))
     items = sorted(runs.tracked(account, deployed), key=lambda item: str(item["file_id"]))
     counts = Counter(str(item["status"]) for item in items)
     shown = [

@@ -100,7 +100,7 @@ def upload(
     s3 = target.client("s3")
 
     def send(artifact: Artifact) -> bool:
-        if _exists(target, bucket, artifact.key):
+        if exists(target, bucket, artifact.key):
             return False
         s3.upload_file(str(artifact.path), bucket, artifact.key)
         sent(artifact)
@@ -116,13 +116,14 @@ def template(target: Target, bucket: str, path: Path) -> Template:
     if len(body) <= MAX_TEMPLATE_BODY:
         return Template(body=body.decode("utf-8"))
     key = f"templates/{hashlib.sha256(body).hexdigest()}.json"
-    if not _exists(target, bucket, key):
+    if not exists(target, bucket, key):
         target.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
     root = target.endpoint or f"https://s3.{target.region}.amazonaws.com"
     return Template(url=f"{root}/{bucket}/{key}")
 
 
-def _exists(target: Target, bucket: str, key: str) -> bool:
+def exists(target: Target, bucket: str, key: str) -> bool:
+    """Return whether there is an object under `key`."""
     try:
         target.client("s3").head_object(Bucket=bucket, Key=key)
     except ClientError as error:

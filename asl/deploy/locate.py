@@ -7,6 +7,7 @@ resources tells them by the logical ids that the compiler gives.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from asl.deploy import stack
 from asl.deploy.errors import OperationError
 from asl.deploy.target import Target
 from ingestion_assets import Pipeline
+from ingestion_assets.pipelines import discover
+
+#: Names the package that pipelines are found in, as the command line does.
+PACKAGE_VARIABLE = "ASL_PIPELINES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,12 @@ class Deployed:
     prefix: str
     table: str
     machine: str
+
+
+def declared() -> tuple[Pipeline, ...]:
+    """Return the declared pipelines, of `ASL_PIPELINES` where it is set."""
+    package = os.environ.get(PACKAGE_VARIABLE)
+    return discover(package) if package else discover()
 
 
 def choose(pipelines: Iterable[Pipeline], name: str) -> Pipeline:
@@ -68,7 +79,7 @@ def locate(target: Target, name: str, pipeline: Pipeline) -> Deployed:
         raise OperationError(
             "ASL416",
             f"the stack {name!r} holds no {pipeline.name} (no {', '.join(missing)})",
-            f"Deploy it: asl deploy {pipeline.name} --target {target.name}",
+            f"Deploy again: asl deploy --target {target.name}",
         )
     return Deployed(
         pipeline=pipeline.name,
