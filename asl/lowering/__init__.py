@@ -1,0 +1,1 @@
+"""Declarations -> states, one concern a file: expressions, assets, branches, tracking."""

@@ -1,0 +1,197 @@
+"""One asset -> its states: materialize it, then register its partitions.
+
+In: the asset and where its inputs' run records are. Out: states whose last one leads on; the run is
+in the asset's variable. A payload never carries rows: the run record of an upstream asset is named
+by its S3 URI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asl import names
+from asl.integrations import glue_batch_create_partition, glue_start_job_run, lambda_invoke, s3_get_object
+from asl.ir import Branch, Map, Ref, State, Task
+from asl.lowering.expressions import EVENT, EXECUTION, FILE, expression, quoted, text_of, variable
+from ingestion_assets.asset import IngestionAsset
+from ingestion_assets.pipeline import Pipeline
+
+#: URIs that a machine passes on and tracks, over all its assets; run records name every file.
+MOST_URIS = 100
+#: Above the processor's own timeout, so that its own, clearer error comes first.
+TIMEOUT_MARGIN_SECONDS = 30
+#: A run record holds at most 5,000 partitions in chunks of 100.
+MOST_CHUNKS = 50
+
+#: How Athena and Spark read a partition's files; columns are the table's.
+STORAGE = (
+    "'InputFormat': 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat', "
+    "'OutputFormat': 'org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat', "
+    "'SerdeInfo': {'SerializationLibrary': 'org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe'}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a state can see of the assets that ended before it: JSONata by asset name."""
+
+    runs: Mapping[str, str]
+
+    def with_run(self, asset: str, path: str) -> Known:
+        """Return this and one asset more."""
+        return Known({**self.runs, asset: path})
+
+
+def entry_name(asset: str) -> str:
+    """Return the name of an asset's first state."""
+    return names.state_name(f"Materialize {asset}")
+
+
+def asset_states(
+    pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None
+) -> tuple[State, ...]:
+    """Return the states of one asset; the last one leads to `following`."""
+    partitioned = bool(asset.destination.partition_by)
+    register = names.state_name(f"Register partitions of {asset.name}")
+    after = register if partitioned else following
+    if asset.processor.kind == "glue_pyspark":
+        states: tuple[State, ...] = _glue(pipeline, asset, known, after)
+    else:
+        states = (_lambda(pipeline, asset, known, after),)
+    if partitioned:
+        states = (*states, _register(pipeline, asset, register, following))
+    return states
+
+
+def uris_of_one(pipeline: Pipeline) -> int:
+    """Return how many URIs each asset's run keeps in the machine."""
+    return MOST_URIS // len(pipeline.assets)
+
+
+def _request(pipeline: Pipeline, asset: IngestionAsset, known: Known) -> str:
+    """Return the materialization's event as one JSONata object."""
+    sources = {source.name for source in pipeline.sources}
+    inputs = []
+    for parameter, upstream in asset.inputs.items():
+        given = f"'objects': [{FILE}]" if upstream in sources else f"'record': {known.runs[upstream]}.record"
+        inputs.append(f"{quoted(parameter)}: {{{given}}}")
+    return f"{{'execution': {EXECUTION}, 'event_time': {EVENT}.time, 'inputs': {{{', '.join(inputs)}}}}}"
+
+
+def _run(pipeline: Pipeline, record: str) -> str:
+    """Return the part of a run record that the machine remembers."""
+    most = uris_of_one(pipeline)
+    first = "" if most >= MOST_URIS else f"[[0..{most - 1}]]"
+    lists = ", ".join(
+        f"'{name}': [({record}.{name}){first}]" if most else f"'{name}': []"
+        for name in ("outputs", "quarantine")
+    )
+    plain = ", ".join(
+        f"'{name}': {record}.{name}"
+        for name in ("status", "rows_in", "rows_out", "rows_quarantined", "output_count", "record", "reason")
+    )
+    return f"{{{plain}, {lists}}}"
+
+
+def _remembered(pipeline: Pipeline, asset: IngestionAsset, record: str) -> dict[str, Any]:
+    """Return `assign` and `output` of the state whose result holds the run record."""
+    return {
+        "assign": {variable(asset.name)[1:]: expression(_run(pipeline, record))},
+        "output": {"partitions": expression(f"[{record}.partitions]")}
+        if asset.destination.partition_by
+        else {},
+    }
+
+
+def _lambda(pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None) -> Task:
+    return Task(
+        name=entry_name(asset.name),
+        integration=lambda_invoke.INTEGRATION,
+        arguments={
+            "FunctionName": Ref(names.function_id(pipeline.name, asset.name), "Arn"),
+            "Payload": expression(_request(pipeline, asset, known)),
+        },
+        timeout_seconds=asset.processor.timeout_seconds + TIMEOUT_MARGIN_SECONDS,
+        comment=asset.description.partition("\n")[0],
+        next=following,
+        **_remembered(pipeline, asset, "$states.result.Payload"),
+    )
+
+
+def _glue(
+    pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None
+) -> tuple[Task, Task]:
+    # A job has no answer: it writes its run record, which is read back.
+    reading = names.state_name(f"Read the run of {asset.name}")
+    run = Task(
+        name=entry_name(asset.name),
+        integration=glue_start_job_run.INTEGRATION,
+        arguments={
+            "JobName": Ref(names.job_id(pipeline.name, asset.name)),
+            "Arguments": {"--event": expression(f"$string({_request(pipeline, asset, known)})")},
+        },
+        # Only what is read by nobody is dropped: a job's run description is of no use further on.
+        output={},
+        timeout_seconds=asset.processor.timeout_seconds + TIMEOUT_MARGIN_SECONDS,
+        comment=asset.description.partition("\n")[0],
+        next=reading,
+    )
+    prefix = quoted(f"_runs/{pipeline.name}/{asset.name}/")
+    read = Task(
+        name=reading,
+        integration=s3_get_object.INTEGRATION,
+        arguments={
+            "Bucket": Ref(names.bucket_id(asset.destination.bucket.name)),
+            "Key": expression(f"{prefix} & {EXECUTION} & '.json'"),
+        },
+        next=following,
+        **_remembered(pipeline, asset, "$parse($states.result.Body)"),
+    )
+    return run, read
+
+
+def _location(asset: IngestionAsset) -> tuple[str | Ref, ...]:
+    destination = asset.destination
+    folders = " & '/' & ".join(
+        f"{quoted(by.name + '=')} & $encodeUrlComponent($values[{index}])"
+        for index, by in enumerate(destination.partition_by)
+    )
+    prefix = quoted(destination.prefix)[1:]
+    return "'s3://", Ref(names.bucket_id(destination.bucket.name)), f"/{prefix} & {folders} & '/'"
+
+
+def _register(pipeline: Pipeline, asset: IngestionAsset, name: str, following: str | None) -> Map:
+    """Return the map over the run's partitions, 100 at a time."""
+    partitions = text_of(
+        "[$map($states.input, function($values) { {'Values': $values, 'StorageDescriptor': {'Location': ",
+        *_location(asset),
+        f", {STORAGE}}}}} }})]",
+    )
+    # Partitions of an earlier file exist already, which is as it should be. Refusing in the output
+    # rather than in two more states costs nothing, and every transition of every file is paid for.
+    refused = (
+        "($refused := [$states.result.Errors[ErrorDetail.ErrorCode != 'AlreadyExistsException']"
+        ".(ErrorDetail.ErrorCode & ': ' & ErrorDetail.ErrorMessage)]; "
+        "$count($refused) = 0 ? {} : $error('Partitions refused: ' & $substring($join($refused, '; '), 0, 2000)))"
+    )
+    create = Task(
+        name=names.state_name(f"Add partitions of {asset.name}"),
+        integration=glue_batch_create_partition.INTEGRATION,
+        arguments={
+            "DatabaseName": Ref(names.database_id(pipeline.catalog.database or pipeline.name)),
+            "TableName": Ref(names.table_id(pipeline.name, asset.name)),
+            "PartitionInputList": partitions,
+        },
+        output=expression(refused),
+    )
+    return Map(
+        name=name,
+        items=expression("$states.input.partitions"),
+        processor=Branch((create,)),
+        max_items=MOST_CHUNKS,
+        output={},
+        comment="At once queryable, without waiting for a crawler",
+        next=following,
+    )
