@@ -29,8 +29,8 @@ def deploy(
     from asl import compiler
     from asl.deploy import deployment
     from asl.deploy import stack as stacks
-    from asl.deploy.locate import declared
     from asl.deploy.target import Target
+    from asl.selection import declared
 
     console = Console(stderr=True, highlight=False)
     account = Target.named(target)

@@ -27,12 +27,13 @@ def run(*, name: str, files: tuple[str, ...], target: str, stack: str, timeout: 
 
     from asl.deploy import progress, runs
     from asl.deploy.files import expand
-    from asl.deploy.locate import choose, declared, locate
+    from asl.deploy.locate import locate
     from asl.deploy.target import Target
+    from asl.selection import selected
 
     chosen = expand(files)
     account = Target.named(target)
-    deployed = locate(account, stack, choose(declared(), name))
+    deployed = locate(account, stack, selected([name])[0])
     since = datetime.now(UTC)
     console = Console(stderr=True)
     sent = runs.upload(account, deployed, chosen)

@@ -19,11 +19,12 @@ FINISHED_WELL = "completed"
 def status(*, name: str, target: str, stack: str, state: str | None, as_json: bool) -> None:
     """Show how many files of pipeline NAME are in which state, and why files did not complete."""
     from asl.deploy import runs
-    from asl.deploy.locate import choose, declared, locate
+    from asl.deploy.locate import locate
     from asl.deploy.target import Target
+    from asl.selection import selected
 
     account = Target.named(target)
-    deployed = locate(account, stack, choose(declared(), name))
+    deployed = locate(account, stack, selected([name])[0])
     items = sorted(runs.tracked(account, deployed), key=lambda item: str(item["file_id"]))
     counts = Counter(str(item["status"]) for item in items)
     shown = [

@@ -6,9 +6,6 @@ resources tells them by the logical ids that the compiler gives.
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from asl import names
@@ -16,10 +13,6 @@ from asl.deploy import stack
 from asl.deploy.errors import OperationError
 from asl.deploy.target import Target
 from ingestion_assets import Pipeline
-from ingestion_assets.pipelines import discover
-
-#: Names the package that pipelines are found in, as the command line does.
-PACKAGE_VARIABLE = "ASL_PIPELINES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +32,6 @@ class Deployed:
     prefix: str
     table: str
     machine: str
-
-
-def declared() -> tuple[Pipeline, ...]:
-    """Return the declared pipelines, of `ASL_PIPELINES` where it is set."""
-    package = os.environ.get(PACKAGE_VARIABLE)
-    return discover(package) if package else discover()
-
-
-def choose(pipelines: Iterable[Pipeline], name: str) -> Pipeline:
-    """Return the pipeline called `name`.
-
-    Raises:
-        OperationError: ASL422 when there is none, with those that are called alike.
-    """
-    by_name = {pipeline.name: pipeline for pipeline in pipelines}
-    if name in by_name:
-        return by_name[name]
-    close = difflib.get_close_matches(name, by_name) or sorted(by_name)
-    raise OperationError("ASL422", f"there is no pipeline {name!r}", f"Did you mean {', '.join(close)}?")
 
 
 def locate(target: Target, name: str, pipeline: Pipeline) -> Deployed:
