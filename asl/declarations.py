@@ -219,7 +219,8 @@ def _check_prefixes(pipelines: Sequence[Pipeline]) -> None:
     """No two assets write below one prefix, and none writes where files are read from."""
     everything, written = _Prefixes(), _Prefixes()
     for pipeline in pipelines:
-        for node in (*pipeline.sources, *pipeline.assets):
+        nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
+        for node in nodes:
             is_asset = isinstance(node, IngestionAsset)
             place = node.destination if isinstance(node, IngestionAsset) else node
             _check_prefix(place.prefix, _at(pipeline, node))

@@ -14,8 +14,8 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
 def COMMAND(*, names: tuple[str, ...], out: Path, as_json: bool) -> None:  # noqa: N802 - the name that is loaded
     """Export pipelines, by default all, as one stack; offline and without credentials."""
-    from asl.compiler import compile_pipelines, export  # noqa: PLC0415 - commands load what they need when they run
-    from asl.selection import selected  # noqa: PLC0415 - see above
+    from asl.compiler import compile_pipelines, export
+    from asl.selection import selected
 
     build = compile_pipelines(selected(names))
     manifest = export(build, out)

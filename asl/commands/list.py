@@ -12,7 +12,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def COMMAND(*, as_json: bool) -> None:  # noqa: N802 - the name that the command line loads
     """List the pipelines and their assets."""
-    from asl.selection import declared  # noqa: PLC0415 - commands load what they need when they run
+    from asl.selection import declared
 
     found = [_pipeline(pipeline) for pipeline in declared()]
     if as_json:
@@ -21,7 +21,9 @@ def COMMAND(*, as_json: bool) -> None:  # noqa: N802 - the name that the command
     for pipeline in found:
         click.echo(f"{pipeline['name']}: {pipeline['description']}")
         for source in pipeline["sources"]:
-            click.echo(f"  {source['name']} <- s3://{source['bucket']}/{source['prefix']} ({source['format']})")
+            click.echo(
+                f"  {source['name']} <- s3://{source['bucket']}/{source['prefix']} ({source['format']})"
+            )
         for asset in pipeline["assets"]:
             inputs = ", ".join(asset["inputs"])
             click.echo(

@@ -59,7 +59,7 @@ def _given(parameter: Any) -> dict[str, Any]:
 CONDITIONS: dict[str, Any] = {
     HAS_EMAIL: _given({"Ref": "AlertEmail"}),
     HAS_KEY: _given({"Ref": "KmsKeyArn"}),
-    HAS_VPC: _given({"Fn::Join": ["", {"Ref": "VpcSubnetIds"}]}),
+    HAS_VPC: _given({"Fn::Select": [0, {"Ref": "VpcSubnetIds"}]}),
     OWN_TOPIC_KEY: {"Fn::Equals": [{"Ref": "KmsKeyArn"}, ""]},
 }
 
