@@ -4,6 +4,7 @@ from __future__ import annotations
 
 #: In the order of installation; later ones wrap what earlier ones replaced.
 HOOKS = (
+    "transport",
     "iam_resources",
     "lambda_runtime",
     "task_calls",
