@@ -41,7 +41,7 @@ demo: setup ## The main job: generate orders, Dagster, export, deploy to the loc
 	@$(BIN)/python scripts/demo.py
 
 dev: setup ## dagster dev: materialize, test and browse lineage on this machine
-	@mkdir -p .dagster && DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev
+	@mkdir -p .dagster && cp dagster.yaml .dagster/ && DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev
 
 # A browser is the one thing that pip cannot install.
 setup-tests: setup

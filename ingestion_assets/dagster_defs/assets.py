@@ -192,7 +192,7 @@ def _shared_metadata(run: _Run, ledger: Ledger) -> Iterator[tuple[str, Any]]:
     rows = site.row_count(pipeline, asset)
     if rows is not None:
         yield "dagster/row_count", rows
-    schema = written_schema(ledger.outputs, site.open)
+    schema = written_schema(ledger.outputs, site.open, run.plan.output.contract)
     if schema is not None:
         yield "dagster/column_schema", schema
     first = preview(ledger.outputs, site.open)

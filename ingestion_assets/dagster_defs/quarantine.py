@@ -13,6 +13,10 @@ from typing import Any, BinaryIO
 import dagster as dg
 import pyarrow.parquet as pq
 
+from aws_runtime.contract import Contract
+from ingestion_assets.arrow import arrow_type
+from ingestion_assets.dagster_defs.specs import table_schema
+
 #: Files looked into for samples: reasons repeat, and a run may have thousands of files.
 MOST_FILES = 50
 MOST_SAMPLES = 1_000
@@ -88,13 +92,26 @@ def preview(uris: Sequence[str], opener: Opener) -> str | None:
     return None
 
 
-def written_schema(uris: Sequence[str], opener: Opener) -> dg.TableSchema | None:
-    """Return the columns of a written file, which a later run is compared with."""
-    for uri in uris:
-        with opener(uri) as file:
-            schema = pq.ParquetFile(file).schema_arrow
-        return dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in schema])
-    return None
+def written_schema(uris: Sequence[str], opener: Opener, contract: Contract) -> dg.TableSchema | None:
+    """Return the columns of a written file, which the next run's are compared with.
+
+    A column that is as the contract says is shown with the contract's rules; any other as it was
+    found.
+    """
+    if not uris:
+        return None
+    declared = {column.name: column for column in table_schema(contract).columns}
+    types = {column.name: arrow_type(column.type) for column in contract.columns}
+    with opener(uris[0]) as file:
+        schema = pq.ParquetFile(file).schema_arrow
+    return dg.TableSchema(
+        [
+            declared[field.name]
+            if types.get(field.name) == field.type
+            else dg.TableColumn(field.name, str(field.type))
+            for field in schema
+        ]
+    )
 
 
 def _cell(value: Any) -> str:

@@ -82,10 +82,13 @@ class S3Site:
         assets = {asset.name: asset for asset in task.pipeline.assets}
         for parameter, name in task.asset.inputs.items():
             if name in assets:
-                upstream = self._places(task, assets[name]).record
-                if storage.get_json(upstream) is None:
+                uri = self._places(task, assets[name]).record
+                upstream: dict[str, Any] | None = storage.get_json(uri)
+                if upstream is None:
                     raise UpstreamMissingError(task, assets[name])
-                inputs[parameter] = InputEvent(record=upstream)
+                if upstream["status"] == "rejected":
+                    return upstream  # its own record keeps the copy of the file
+                inputs[parameter] = InputEvent(record=uri)
             else:
                 landed = [task.file] if name == task.file.source else task.beside[name]
                 inputs[parameter] = InputEvent(objects=_objects(landed))

@@ -86,7 +86,13 @@ def test_metadata_holds_schema_lineage_and_a_preview(landed: Path) -> None:
     lineage = found["dagster/column_lineage"].deps_by_column
     assert lineage["price"] == [dg.TableColumnDep(dg.AssetKey(["orders_etl", "raw", "orders"]), "products")]
     assert "`orders.products.price`" in found["column_lineage"]
-    assert {c.name: c.type for c in found["dagster/column_schema"].columns}["quantity"] == "int64"
+    columns = {column.name: column for column in found["dagster/column_schema"].columns}
+    assert {name: columns[name].type for name in ("order_date", "price", "quantity")} == {
+        "order_date": "date",
+        "price": "float64",
+        "quantity": "int64",
+    }
+    assert columns["price"].constraints.other == ["greater_than_or_equal_to(min_value=0.0)"]
     assert found["dagster/uri"] == (landed / "staging/orders_parquet_datalake/").as_posix()
     assert "| o-1 |" in found["preview"]
 
