@@ -41,6 +41,8 @@ COPY_BYTES = 5 * 1024**3
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound", "405", "MethodNotAllowed"})
 _CHANGED = frozenset({"412", "PreconditionFailed"})
 _DENIED = frozenset({"403", "AccessDenied", "Forbidden"})
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"})
 _READ_ATTEMPTS = 3
 _WORK_PREFIX = "materialize-"
 _open_folders: set[str] = set()
@@ -119,12 +121,11 @@ def describe(item: S3Object) -> S3Object:
     etag = head["ETag"].strip('"')
     if item.etag and item.etag.strip('"') != etag:
         raise _replaced(item)
-    if head.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE"} and 'request="false"' not in head.get(
-        "Restore", ""
-    ):
+    archive = head.get("ArchiveStatus") or head.get("StorageClass")
+    if archive in _ARCHIVES and 'ongoing-request="false"' not in head.get("Restore", ""):
         raise RejectedFile(
             "ObjectArchived",
-            f"the object is archived as {head['StorageClass']}; restore it and send it again",
+            f"the object is archived ({archive}); restore it and send it again",
             item.identity.uri,
         )
     version = item.version_id or head.get("VersionId")

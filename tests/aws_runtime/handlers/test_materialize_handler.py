@@ -105,6 +105,16 @@ def test_an_object_replaced_in_a_bucket_without_versions_is_rejected_and_its_suc
     assert world.invoke(world.event(second, execution="run-2"))["rows_out"] == 14
 
 
+def test_an_archived_object_is_rejected_until_it_is_restored(world):
+    key = "orders/a.json"
+    made = world.s3.put_object(Bucket="landing", Key=key, Body=ROWS, StorageClass="GLACIER")
+    named = {"bucket": "landing", "key": key, "version_id": made["VersionId"]}
+    record = world.invoke(world.event(named))
+    assert (record["reason"]["code"], record["quarantine"]) == ("ObjectArchived", [])
+    world.s3.restore_object(Bucket="landing", Key=key, RestoreRequest={"Days": 1})
+    assert world.invoke(world.event(named, execution="run-2"))["rows_out"] == 7
+
+
 def test_a_file_that_does_not_fit_is_rejected_with_the_way_out(world, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
     record = world.invoke(world.event(world.put()))
