@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -57,3 +59,15 @@ def aws(local_aws):
     from asl.deploy.target import Target  # noqa: PLC0415 - see above
 
     return Target.local(local_aws.endpoint).client
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The local Spark session that the Spark engine finds running; one for all tests of a process."""
+    from aws_runtime.engines import Limits  # noqa: PLC0415 - only where Spark is used
+    from aws_runtime.engines.spark import session  # noqa: PLC0415 - only where Spark is used
+
+    running = session(Limits(1024 * 2**20, 2, str(tmp_path_factory.mktemp("spark"))))
+    running.sparkContext.setLogLevel("ERROR")
+    yield running
+    running.stop()
