@@ -6,6 +6,7 @@ from __future__ import annotations
 HOOKS = (
     "transport",
     "iam_resources",
+    "secure_transport",
     "lambda_runtime",
     "task_calls",
     "state_scopes",
