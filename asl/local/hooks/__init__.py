@@ -4,7 +4,6 @@ from __future__ import annotations
 
 #: In the order of installation; later ones wrap what earlier ones replaced.
 HOOKS = (
-    "transport",
     "iam_resources",
     "secure_transport",
     "lambda_runtime",
