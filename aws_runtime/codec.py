@@ -51,7 +51,7 @@ def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-def _decode(hint: Any, data: Any, path: str) -> Any:
+def _decode(hint: Any, data: Any, path: str) -> Any:  # noqa: PLR0911 - one case a kind of hint
     if hint is Any:
         return data
     origin = get_origin(hint)

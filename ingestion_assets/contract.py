@@ -19,7 +19,7 @@ from aws_runtime.engines import SOURCE_ROW, SOURCE_URI
 from aws_runtime.rules import RAW_PREFIX
 from ingestion_assets.contract_checks import lower_check
 from ingestion_assets.contract_types import (
-    NotLowered,
+    LoweringError,
     array_width,
     data_type,
     enum_values,
@@ -181,15 +181,7 @@ def _column(source: _Source, name: str, column: Any) -> Column:
     if column.dtype is None:
         raise source.error("ASL013", "has no type", "Declare one", name)
     dtype = column.dtype.type
-    try:
-        kind = data_type(dtype)
-        if holds_closed_type(dtype):
-            raise NotLowered(
-                "an Enum or Array inside another type, where no rule of a column reaches it",
-                "Use pl.String or pl.List there",
-            )
-    except NotLowered as error:
-        raise source.error("ASL013", f"has {error.what}", error.hint, name) from None
+    kind = _data_type(source, name, dtype)
     default = _default(source, name, column, kind)
     fillable = column.nullable or default is not None
     return Column(
@@ -205,12 +197,27 @@ def _column(source: _Source, name: str, column: Any) -> Column:
     )
 
 
+def _data_type(source: _Source, name: str, dtype: Any) -> DataType:
+    try:
+        kind = data_type(dtype)
+    except LoweringError as error:
+        raise source.error("ASL013", f"has {error.what}", error.hint, name) from None
+    if holds_closed_type(dtype):
+        raise source.error(
+            "ASL013",
+            "has an Enum or Array inside another type, where no rule of a column reaches it",
+            "Use pl.String or pl.List there",
+            name,
+        )
+    return kind
+
+
 def _default(source: _Source, name: str, column: Any, kind: DataType) -> Any:
     if column.default is None:
         return None
     try:
         return json_value(column.default, kind)
-    except NotLowered as error:
+    except LoweringError as error:
         raise source.error(
             "ASL019", f"has the default {column.default!r}, which is no {kind}", error.hint, name
         ) from None
@@ -228,7 +235,7 @@ def _rules(source: _Source, name: str, column: Any, kind: DataType) -> Iterator[
     for check in column.checks:
         try:
             rules.append(lower_check(name, check, kind))
-        except NotLowered as error:
+        except LoweringError as error:
             raise source.error(
                 "ASL014", f"has the check {check.name!r} with {error.what}", error.hint, name
             ) from None

@@ -12,8 +12,8 @@ from typing import Any
 from pandera.api.function_dispatch import Dispatcher
 
 from aws_runtime.contract import DataType, Rule, Severity
-from ingestion_assets.contract_types import NotLowered, json_value
-from ingestion_assets.portable_regex import NotPortable, portable
+from ingestion_assets.contract_types import LoweringError, json_value
+from ingestion_assets.portable_regex import PortabilityError, portable
 
 _Arguments = Mapping[str, Any]
 _ORDERED = frozenset(
@@ -30,7 +30,7 @@ def _equality(args: _Arguments, kind: DataType) -> dict[str, Any]:
 
 def _bounds(args: _Arguments, kind: DataType) -> dict[str, Any]:
     if kind.name not in _ORDERED:
-        raise NotLowered(f"an order, which {kind} has none of", "Use isin or equal_to")
+        raise LoweringError(f"an order, which {kind} has none of", "Use isin or equal_to")
     flags = {k: v for k, v in args.items() if k.startswith("include_")}
     return {k: json_value(v, kind) for k, v in args.items() if k not in flags} | flags
 
@@ -46,13 +46,13 @@ def _regex(prefix: str) -> Callable[[_Arguments, DataType], dict[str, Any]]:
         pattern = args["pattern"]
         if hasattr(pattern, "pattern"):
             if pattern.flags & ~32:  # 32 is re.UNICODE, which every str pattern has
-                raise NotLowered(f"the flags of {pattern.pattern!r}", "Write the pattern without flags")
+                raise LoweringError(f"the flags of {pattern.pattern!r}", "Write the pattern without flags")
             pattern = pattern.pattern
         anchored = pattern if pattern.startswith(prefix) else prefix + pattern
         try:
             return {"pattern": pattern, "portable": portable(anchored)}
-        except NotPortable as error:
-            raise NotLowered(
+        except PortabilityError as error:
+            raise LoweringError(
                 f"the pattern {pattern!r} with {error}, which not every engine reads alike",
                 "Write it with literals, sets, groups and repeats only",
             ) from None
@@ -69,13 +69,13 @@ def _length(args: _Arguments, kind: DataType) -> dict[str, Any]:
     _text_only(kind)
     given = {k: v for k, v in args.items() if v is not None}
     if not given:
-        raise NotLowered("no bound", "Give min_value, max_value or exact_value")
+        raise LoweringError("no bound", "Give min_value, max_value or exact_value")
     return given
 
 
 def _text_only(kind: DataType) -> None:
     if kind.name != "string":
-        raise NotLowered(f"text, which a column of type {kind} has none of", "Use it on a string column")
+        raise LoweringError(f"text, which a column of type {kind} has none of", "Use it on a string column")
 
 
 #: Pandera's built-in checks -> what makes JSON of their arguments.
@@ -102,21 +102,23 @@ def lower_check(column: str, check: Any, kind: DataType) -> Rule:
     """Return the rule of one check.
 
     Raises:
-        NotLowered: For a check that is not built in, or an argument that does not fit the column.
+        LoweringError: For a check that is not built in, or an argument that does not fit the column.
     """
     built_in = isinstance(check._check_fn, Dispatcher) and check.name in _LOWER  # noqa: SLF001 - a custom function may carry a built-in's name
     if not built_in or check.element_wise or check.groupby:
-        raise NotLowered(
+        raise LoweringError(
             "a function of its own, which no engine but Python can run",
             f"Use one of {', '.join(sorted(_LOWER))}, or do it in the transform",
         )
     try:
         # The function's own arguments: Pandera has already turned collections into sets there.
         args = _LOWER[check.name](check._check_kwargs, kind)  # noqa: SLF001 - `statistics` keeps the raw ones
-    except NotLowered:
+    except LoweringError:
         raise
     except TypeError as error:
-        raise NotLowered(f"arguments that cannot be compared: {error}", "Give values of one type") from None
+        raise LoweringError(
+            f"arguments that cannot be compared: {error}", "Give values of one type"
+        ) from None
     return Rule(
         id=f"{column}.{check.name}",
         check=check.name,

@@ -6,7 +6,6 @@ values. What no engine, Parquet file and Data Catalog table share is refused wit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,7 +16,7 @@ import polars as pl
 from aws_runtime.contract import DataType, Field
 
 
-class NotLowered(ValueError):
+class LoweringError(ValueError):
     """What cannot be lowered, and how to say it otherwise."""
 
     def __init__(self, what: str, hint: str) -> None:
@@ -58,29 +57,31 @@ def data_type(dtype: Any) -> DataType:
     """Return the neutral type of a Polars dtype.
 
     Raises:
-        NotLowered: For a type without a form that every engine shares.
+        LoweringError: For a type without a form that every engine shares.
     """
     if isinstance(dtype, pl.Struct):
         if not dtype.fields:
-            raise NotLowered("a struct without fields", "Name its fields")
+            raise LoweringError("a struct without fields", "Name its fields")
         return DataType("struct", fields=tuple(Field(f.name, data_type(f.dtype)) for f in dtype.fields))
     if isinstance(dtype, pl.List):
         return DataType("list", item=data_type(dtype.inner))
     if isinstance(dtype, pl.Array):
         # Its fixed width is a rule of the column; see `array_width`.
         if len(dtype.shape) > 1:
-            raise NotLowered("an array of more than one dimension", "Use pl.List(pl.List(…))")
+            raise LoweringError("an array of more than one dimension", "Use pl.List(pl.List(…))")
         return DataType("list", item=data_type(dtype.inner))
     if isinstance(dtype, pl.Decimal):
         return DataType("decimal", precision=dtype.precision or 38, scale=dtype.scale)
     if isinstance(dtype, pl.Datetime):
         if dtype.time_unit == "ns":
-            raise NotLowered("a timestamp in nanoseconds", 'Tables have microseconds: use pl.Datetime("us")')
+            raise LoweringError(
+                "a timestamp in nanoseconds", 'Tables have microseconds: use pl.Datetime("us")'
+            )
         return DataType("timestamp", timezone=dtype.time_zone)
     base = dtype.base_type() if isinstance(dtype, pl.DataType) else dtype
     if base in _PLAIN:
         return DataType(_PLAIN[base])
-    raise NotLowered(
+    raise LoweringError(
         f"the type {dtype}, which not every engine has",
         _HINTS.get(base, "Use a type of docs/contracts.md, with its parameters"),
     )
@@ -107,11 +108,11 @@ def holds_closed_type(dtype: Any) -> bool:
     return any(isinstance(t, (pl.Enum, pl.Array)) or holds_closed_type(t) for t in inner)
 
 
-def json_value(value: Any, kind: DataType) -> Any:
-    """Return one argument of a check as the JSON value that `aws_runtime.rules.literal` reads.
+def json_value(value: Any, kind: DataType) -> Any:  # noqa: PLR0911 - one case a type
+    """Return one argument of a check as the JSON value that `aws_runtime.coercion.literal` reads.
 
     Raises:
-        NotLowered: For a value that a column of `kind` cannot be compared with.
+        LoweringError: For a value that a column of `kind` cannot be compared with.
     """
     match kind.name:
         case "string" if isinstance(value, str):
@@ -129,19 +130,19 @@ def json_value(value: Any, kind: DataType) -> Any:
         case "timestamp" if isinstance(value, datetime) and (value.tzinfo is None) == (kind.timezone is None):
             return value.isoformat()
         case _:
-            raise NotLowered(
+            raise LoweringError(
                 f"the argument {value!r}, which a column of type {kind} cannot be compared with",
                 "Give a finite value of the column's own type",
             )
 
 
 def _number(value: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, kinds) and not isinstance(value, bool) and bool(Decimal(value).is_finite())  # type: ignore[arg-type] # `kinds` are numbers
 
 
 def _digits(value: Any) -> str:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     text = format(number, "f")
     if sum(char.isdigit() for char in text) > 38:
-        raise NotLowered(f"the argument {value}, of more than 38 digits", "Give a shorter number")
+        raise LoweringError(f"the argument {value}, of more than 38 digits", "Give a shorter number")
     return text

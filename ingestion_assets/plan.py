@@ -20,7 +20,8 @@ def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
         CompileError: ASL002 for an input that is neither a source nor an asset of the pipeline;
             whatever the contracts raise.
     """
-    upstream = {node.name: node for node in (*pipeline.sources, *pipeline.assets)}
+    nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
+    upstream = {node.name: node for node in nodes}
     inputs = []
     for parameter, name in asset.inputs.items():
         node = upstream.get(name)

@@ -1,8 +1,8 @@
-"""Regex of a Pandera check -> one that RE2 (DuckDB) and Java (Spark) read as Polars reads the first.
+r"""Regex of a Pandera check -> one that RE2 (DuckDB) and Java (Spark) read as Polars reads the first.
 
 In: a pattern that Polars (Rust's regex crate) accepts. Out: the same language spelled so that both
 engines agree: Unicode classes written out, `.` without newlines only, `$` as the very end. What
-only some of them can express (look-around, back-references, `\\b`, flags) is a `NotPortable`.
+only some of them can express (look-around, back-references, `\b`, flags) is a `PortabilityError`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable, Mapping
 from re import _constants as c  # type: ignore[attr-defined] # the parser that `re` itself uses
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -39,7 +40,7 @@ _REFUSED = {
 _MOST_REPEATS = 1000
 
 
-class NotPortable(ValueError):
+class PortabilityError(ValueError):
     """A regex that the engines would not read alike; its message says which part."""
 
 
@@ -47,20 +48,20 @@ def portable(pattern: str) -> str:
     """Return `pattern` spelled so that every engine finds it in the same texts.
 
     Raises:
-        NotPortable: Naming the construct.
+        PortabilityError: Naming the construct.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             tree = parser.parse(pattern)
     except (re.error, Warning, OverflowError) as error:
-        raise NotPortable(str(error)) from None
+        raise PortabilityError(str(error)) from None
     try:
         pl.select(pl.lit("", dtype=pl.String).str.contains(pattern))
     except pl.exceptions.PolarsError as error:
-        raise NotPortable(str(error).strip().splitlines()[-1]) from None
+        raise PortabilityError(str(error).strip().splitlines()[-1]) from None
     if tree.state.flags & ~re.UNICODE:
-        raise NotPortable("a flag such as (?i)")
+        raise PortabilityError("a flag such as (?i)")
     return _sequence(tree)
 
 
@@ -70,34 +71,25 @@ def _sequence(tree: Any) -> str:
 
 def _node(op: Any, argument: Any) -> str:
     if op in _REFUSED:
-        raise NotPortable(_REFUSED[op])
-    if op is c.LITERAL:
-        return _character(argument)
-    if op is c.NOT_LITERAL:
-        return f"[^{_character(argument)}]"
-    if op is c.ANY:
-        return r"[^\n]"
-    if op is c.AT:
-        return _anchor(argument)
-    if op is c.IN:
-        return _set(argument)
-    if op is c.BRANCH:
-        return "(?:" + "|".join(_sequence(branch) for branch in argument[1]) + ")"
-    if op is c.SUBPATTERN:
-        _group, added, removed, body = argument
-        if added or removed:
-            raise NotPortable("a flag such as (?i:…)")
-        return f"(?:{_sequence(body)})"
-    if op in (c.MAX_REPEAT, c.MIN_REPEAT):
-        return _repeat(*argument)
-    raise NotPortable(str(op).lower())
+        raise PortabilityError(_REFUSED[op])
+    spell = _SPELL.get(op)
+    if spell is None:
+        raise PortabilityError(str(op).lower())
+    return spell(argument)
 
 
-def _repeat(least: int, most: Any, body: Any) -> str:
+def _group(argument: Any) -> str:
+    _number, added, removed, body = argument
+    if added or removed:
+        raise PortabilityError("a flag such as (?i:…)")
+    return f"(?:{_sequence(body)})"
+
+
+def _repeat(argument: Any) -> str:
+    least, most, body = argument
     open_ended = most is c.MAXREPEAT
     if least > _MOST_REPEATS or (not open_ended and most > _MOST_REPEATS):
-        raise NotPortable(f"a repeat of more than {_MOST_REPEATS}")
-    # Whether a text holds a match does not depend on greediness.
+        raise PortabilityError(f"a repeat of more than {_MOST_REPEATS}")
     return f"(?:{_sequence(body)}){{{least},{'' if open_ended else most}}}"
 
 
@@ -106,12 +98,12 @@ def _anchor(where: Any) -> str:
         return r"\A"
     if where is c.AT_END:
         return r"\z"
-    raise NotPortable(r"a word boundary such as \b")
+    raise PortabilityError(r"a word boundary such as \b")
 
 
 def _set(members: list[tuple[Any, Any]]) -> str:
     negated = bool(members) and members[0][0] is c.NEGATE
-    inside = ""
+    inside, complements = "", []
     for op, argument in members[1:] if negated else members:
         if op is c.LITERAL:
             inside += _character(argument)
@@ -119,13 +111,18 @@ def _set(members: list[tuple[Any, Any]]) -> str:
             inside += f"{_character(argument[0])}-{_character(argument[1])}"
         else:
             chars, complement = _CLASSES[argument]
-            if not complement:
-                inside += chars
-            elif len(members) - negated == 1:
-                negated, inside = not negated, chars
+            if complement:
+                complements.append(chars)
             else:
-                raise NotPortable(r"a negated class such as \S beside others in a set")
-    return f"[{'^' if negated else ''}{inside}]"
+                inside += chars
+    if not complements:
+        return f"[{'^' if negated else ''}{inside}]"
+    if negated and (inside or len(complements) > 1):
+        # RE2 has no intersection of sets.
+        raise PortabilityError(r"a negated class such as \S inside a negated set")
+    if negated:
+        return f"[{complements[0]}]"
+    return "(?:" + "|".join([*([f"[{inside}]"] if inside else []), *(f"[^{s}]" for s in complements)]) + ")"
 
 
 def _character(code: int) -> str:
@@ -133,5 +130,19 @@ def _character(code: int) -> str:
     if char.isascii() and char.isalnum():
         return char
     if unicodedata.category(char) == "Cs":
-        raise NotPortable("half of a surrogate pair")
+        raise PortabilityError("half of a surrogate pair")
     return f"\\x{{{code:X}}}"
+
+
+_SPELL: Mapping[Any, Callable[[Any], str]] = {
+    c.LITERAL: _character,
+    c.NOT_LITERAL: lambda code: f"[^{_character(code)}]",
+    c.ANY: lambda _none: r"[^\n]",
+    c.AT: _anchor,
+    c.IN: _set,
+    c.BRANCH: lambda argument: "(?:" + "|".join(_sequence(branch) for branch in argument[1]) + ")",
+    c.SUBPATTERN: _group,
+    # Whether a text holds a match does not depend on greediness.
+    c.MAX_REPEAT: _repeat,
+    c.MIN_REPEAT: _repeat,
+}

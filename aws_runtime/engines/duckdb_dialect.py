@@ -1,12 +1,13 @@
-"""DuckDB's SQL for contracts: the dialect that `aws_runtime.rules` is given, and its types read back."""
+"""DuckDB's SQL for contracts (a `Dialect`), and its types read back as neutral data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from aws_runtime.coercion import lexical_form
 from aws_runtime.contract import DataType, Field
-from aws_runtime.rules import Dialect, lexical_form
+from aws_runtime.dialect import Dialect
 
 _TYPES = {
     "string": "VARCHAR",
@@ -95,7 +96,7 @@ def _each(items: str, variable: str, index: str, body: str) -> str:
 
 
 def _from_text(value: str, given: DataType) -> str | None:
-    """The canonical forms of `rules.lexical`, two to six times faster on DuckDB than its regexes.
+    """The canonical forms of `coercion.lexical`, two to six times faster on DuckDB than its regexes.
 
     TRY_CAST takes more than they do (spaces, `1_000`, `1.5` for an integer, `2025/1/7`). What an
     integer or a date prints as is canonical, so only another text needs a regex.

@@ -218,6 +218,40 @@ def test_rules_of_text_reject_the_rows_that_pandera_rejects(case: tuple[Any, pl.
     assert rejected_by_rules(lower_contract(model, HERE), frame) == rejected_by_pandera(model, frame)
 
 
+TEXT_CHECKS = [
+    *({name: text} for name in ("str_startswith", "str_endswith", "eq", "ne", "gt", "le") for text in TEXTS),
+    *({name: pattern} for name in ("str_matches", "str_contains") for pattern in PATTERNS),
+    *({"str_length": length} for length in (0, 1, 2, 3)),
+]
+
+
+def test_every_check_of_text_agrees_on_every_text() -> None:
+    texts = sorted({*TEXTS, *(a + b for a in TEXTS for b in TEXTS)})
+    names = [f"c{i}" for i in range(len(TEXT_CHECKS))]
+    fields = {n: pa.Field(**check) for n, check in zip(names, TEXT_CHECKS, strict=True)}
+    model = type("Texts", (pa.DataFrameModel,), {"__annotations__": dict.fromkeys(names, str), **fields})
+    frame = pl.DataFrame(dict.fromkeys(names, texts))
+    found = rejected_by_rules(lower_contract(model, HERE), frame)
+    assert found == rejected_by_pandera(model, frame)
+    assert len(found) >= len(names) - 2
+
+
+def test_nan_is_missing_unless_null_is_allowed() -> None:
+    class Model(pa.DataFrameModel):
+        needed: pl.Float64 = pa.Field(gt=0.0)
+        spare: pl.Float32 = pa.Field(nullable=True, lt=5.0, unique=True)
+
+    cells = [1.0, math.nan, None, math.inf, -0.0, 0.0, math.nan]
+    frame = pl.DataFrame(
+        {"needed": cells, "spare": cells}, schema={"needed": pl.Float64, "spare": pl.Float32}
+    )
+    found = rejected_by_rules(lower_contract(Model, HERE), frame)
+    assert found == rejected_by_pandera(Model, frame)
+    assert found["needed.not_null"] == {1, 2, 6}
+    assert found["spare.less_than"] == {1, 3, 6}
+    assert found["spare.unique"] == {1, 4, 5, 6}
+
+
 @pytest.mark.parametrize("values", [["a"], ["a", "b"], ["a", "b", "c"]])
 def test_unique_values_eq_condemns_the_whole_frame(values: list[str]) -> None:
     class Model(pa.DataFrameModel):
