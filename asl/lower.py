@@ -36,9 +36,9 @@ def lower_pipeline(pipeline: Pipeline) -> Machine:
     """Lower one pipeline; raises as `lower` does."""
     planned = asset_layout(pipeline)
     assets = {asset.name: asset for asset in pipeline.assets}
-    numbers = Names(assets)
+    numbers = Names(pipeline, assets)
     scope = Scope(tracking.FAILED, top=True)
-    made = sequence(pipeline, numbers, planned.structure, Known({}), scope, tracking.SUM_UP)
+    made = sequence(numbers, planned.structure, Known({}), scope, tracking.SUM_UP)
     machine = Machine(
         name=pipeline.name,
         logical_id=names.machine_id(pipeline.name),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asl.ir import (
-    Branch,
     Catcher,
     Choice,
     Fail,
@@ -22,6 +21,7 @@ from asl.ir import (
     Pass,
     Ref,
     Retrier,
+    Rule,
     State,
     Task,
     Text,
@@ -87,26 +87,25 @@ class _Emitter:
         return spelled
 
     def _specific(self, state: State) -> dict[str, Any]:
+        spelled: dict[str, Any] = {}
         match state:
             case Task():
                 spelled = {"Resource": state.integration.resource, "Arguments": self.value(state.arguments)}
                 if state.timeout_seconds is not None:
                     spelled["TimeoutSeconds"] = state.timeout_seconds
-                return spelled
             case Choice():
-                return {"Choices": [self._rule(rule) for rule in state.rules], "Default": state.default}
+                spelled = {"Choices": [self._rule(rule) for rule in state.rules], "Default": state.default}
             case Wait():
-                return {"Seconds": state.seconds}
+                spelled = {"Seconds": state.seconds}
             case Fail():
-                return {"Error": self.value(state.error), "Cause": self.value(state.cause)}
+                spelled = {"Error": self.value(state.error), "Cause": self.value(state.cause)}
             case Parallel():
-                return {"Branches": [self.states(branch.states) for branch in state.branches]}
+                spelled = {"Branches": [self.states(branch.states) for branch in state.branches]}
             case Map():
-                return self._map(state)
-            case _:
-                return {}
+                spelled = self._map(state)
+        return spelled
 
-    def _rule(self, rule: Any) -> dict[str, Any]:
+    def _rule(self, rule: Rule) -> dict[str, Any]:
         spelled = {"Condition": f"{{% {rule.condition} %}}", "Next": rule.next}
         if rule.assign:
             spelled["Assign"] = self.value(rule.assign)
@@ -125,15 +124,12 @@ class _Emitter:
             spelled["Items"] = self.value(state.items)
         if state.item_selector is not None:
             spelled["ItemSelector"] = self.value(state.item_selector)
-        spelled["ItemProcessor"] = {"ProcessorConfig": mode, **self._branch(state.processor)}
+        spelled["ItemProcessor"] = {"ProcessorConfig": mode, **self.states(state.processor.states)}
         spelled["MaxConcurrency"] = state.max_concurrency
         if state.distributed:
             spelled |= {"Label": state.label} if state.label else {}
             spelled["ToleratedFailurePercentage"] = state.tolerated_failure_percentage
         return spelled
-
-    def _branch(self, branch: Branch) -> dict[str, Any]:
-        return self.states(branch.states)
 
     def _catcher(self, catcher: Catcher) -> dict[str, Any]:
         spelled: dict[str, Any] = {"ErrorEquals": list(catcher.errors), "Next": catcher.next}

@@ -55,8 +55,9 @@ class Lowered:
 
 @dataclass(slots=True)
 class Names:
-    """Numbers Parallel states in the order of their first asset, which is stable."""
+    """The pipeline's assets, and the Parallel states' numbers in the order in which they are met."""
 
+    pipeline: Pipeline
     assets: Mapping[str, IngestionAsset]
     taken: dict[int, str] = field(default_factory=dict)
 
@@ -70,7 +71,7 @@ class Names:
 
 
 def sequence(
-    pipeline: Pipeline, names: Names, structure: Structure, known: Known, scope: Scope, following: str | None
+    names: Names, structure: Structure, known: Known, scope: Scope, following: str | None
 ) -> Lowered:
     """Return the states of a structure, one part after the other.
 
@@ -85,9 +86,9 @@ def sequence(
         asking = scope.top or not last
         question = _question(names, part) if asking else after
         made = (
-            _leaf(pipeline, names.assets[part.name], known, scope, question)
+            _leaf(names.pipeline, names.assets[part.name], known, scope, question)
             if isinstance(part, Leaf)
-            else _parallel(pipeline, names, part, known, scope, question)
+            else _parallel(names, part, known, scope, question)
         )
         known, scope = made.known, made.scope
         states += made.states
@@ -119,7 +120,6 @@ def _look(name: str, part: Leaf | Together, names: Names, scope: Scope, after: s
         runs = _runs_of(names.parallel(part))
         condition = f"'rejected' in {runs}.*.status"
         reason = f"({runs}.*[status = 'rejected'])[0].reason"
-    found = Rule(condition=condition, next=scope.rejected)
     if scope.top:
         failure = f"{{'status': 'rejected', 'code': {reason}.code, 'message': {reason}.message}}"
         found = Rule(condition=condition, next=scope.rejected, assign={FAILURE[1:]: expression(failure)})
@@ -132,14 +132,12 @@ def _runs_of(parallel: str) -> str:
     return f"$branches_{parallel}"
 
 
-def _parallel(
-    pipeline: Pipeline, names: Names, part: Together, known: Known, scope: Scope, following: str | None
-) -> Lowered:
+def _parallel(names: Names, part: Together, known: Known, scope: Scope, following: str | None) -> Lowered:
     number, name = names.parallel(part), names.entry(part)
     runs = _runs_of(number)
     branches = []
     for index, inner in enumerate(part.parts, 1):
-        branches.append(_branch(pipeline, names, inner, known, f"{number}.{index}"))
+        branches.append(_branch(names, inner, known, f"{number}.{index}"))
     for asset in (asset for branch in branches for asset in branch.known.runs):
         if asset not in known.runs:
             known = known.with_run(asset, f"{runs}.{quoted_field(asset)}")
@@ -158,10 +156,10 @@ def quoted_field(name: str) -> str:
     return f"`{name}`"
 
 
-def _branch(pipeline: Pipeline, names: Names, part: Leaf | Series, known: Known, number: str) -> Lowered:
+def _branch(names: Names, part: Leaf | Series, known: Known, number: str) -> Lowered:
     done, stopped = f"Branch {number} done", f"Branch {number} stopped"
     before = set(known.runs)
-    made = sequence(pipeline, names, part, known, Scope(stopped, top=False), done)
+    made = sequence(names, part, known, Scope(stopped, top=False), done)
     states: tuple[State, ...] = (*made.states, Succeed(name=done, output=expression(made.scope.runs())))
     if isinstance(part, Series):
         states = (*states, Succeed(name=stopped, comment="A file was rejected; its runs are handed out"))

@@ -1,16 +1,18 @@
-"""Remove Pass states that do nothing: each costs a transition of every file.
+"""Remove Pass states that another state can do the work of: each costs a transition of every file.
 
 A Pass that neither assigns nor shapes its output only leads on; whatever leads to it can lead to
-where it leads. https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
+where it leads. One that only a Choice's default leads to can be done by the Choice, whose own
+`Assign` and `Output` apply when no rule does. https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from asl.ir import Branch, Choice, Fail, Machine, Map, Parallel, Pass, State, Succeed, Task
-from asl.states import rewrite
+from asl.states import rewrite, successors
 
 
 def fuse_passes(machine: Machine) -> Machine:
@@ -27,6 +29,36 @@ def fuse_passes(machine: Machine) -> Machine:
 
 
 def _fused(states: tuple[State, ...]) -> tuple[State, ...]:
+    return _absorbed(_without_idle(states))
+
+
+def _absorbed(states: tuple[State, ...]) -> tuple[State, ...]:
+    """Let a Choice do the Pass that only its default leads to."""
+    led = Counter(name for state in states for name in successors(state))
+    passes = {state.name: state for state in states if isinstance(state, Pass) and state.next}
+    done = dict[str, Pass]()
+    changed = list[State]()
+    for state in states:
+        found = passes.get(state.default) if isinstance(state, Choice) else None
+        # A rule's own way to the Pass would miss it; a Choice's own work would be lost.
+        if (
+            not isinstance(state, Choice)
+            or found is None
+            or found.next is None
+            or led[found.name] > 1
+            or found.name in {rule.next for rule in state.rules}
+            or found.name == states[0].name
+            or state.assign
+            or state.output is not None
+        ):
+            changed.append(state)
+            continue
+        done[found.name] = found
+        changed.append(replace(state, default=found.next, assign=found.assign, output=found.output))
+    return tuple(state for state in changed if state.name not in done)
+
+
+def _without_idle(states: tuple[State, ...]) -> tuple[State, ...]:
     idle = {
         state.name: state.next
         for state in states
