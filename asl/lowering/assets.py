@@ -66,8 +66,9 @@ def asset_states(
 
 
 def uris_of_one(pipeline: Pipeline) -> int:
-    """Return how many URIs each asset's run keeps in the machine."""
-    return MOST_URIS // len(pipeline.assets)
+    """Return how many URIs each asset's run keeps in the machine; none where there are too many assets."""
+    count = len(pipeline.assets)
+    return MOST_URIS // count if count <= MOST_URIS // 2 else 0
 
 
 def _request(pipeline: Pipeline, asset: IngestionAsset, known: Known) -> str:
