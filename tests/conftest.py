@@ -49,7 +49,8 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory):
     """One local AWS for each test process, on a free port; ended with it."""
     from asl.local.server import local_aws as running  # noqa: PLC0415 - most tests need none
 
-    with running(tmp_path_factory.mktemp("local-aws") / "state") as local:
+    # Named as the command line names it, so that commands run from that folder find it.
+    with running(tmp_path_factory.mktemp("local-aws") / ".local-aws") as local:
         yield local
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from asl.local.hooks import HOOKS
-from asl.local.patching import require_pinned
+from asl.local.patching import HookMismatchError, require_pinned
 from asl.local.settings import Settings
 
 CONSTRAINTS = Path(__file__).with_name("constraints.txt")
@@ -50,5 +50,7 @@ def main(path: str) -> None:
     require_pinned("ministack", CONSTRAINTS)
     for name in HOOKS:  # only now: the emulator reads its environment when it is imported
         importlib.import_module(f"asl.local.hooks.{name}").install(settings)
+    if "ministack.app" in sys.modules:  # it took names that were not replaced yet
+        raise HookMismatchError("*", "the emulator's server was imported before every hook was installed")
     sys.argv = ["ministack"]  # its command line is parsed by the call below
     importlib.import_module("ministack.app").main()

@@ -267,6 +267,39 @@ def test_a_glue_job_runs_its_script_with_its_arguments_as_its_role(aws):
     assert "AccessDenied" in json.loads(denied["cause"])["ErrorMessage"]
 
 
+def test_a_tls_only_bucket_can_be_used(aws, lambda_role):
+    s3, name = aws("s3"), f"tls-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    insecure = {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{name}/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }  # fmt: skip
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [insecure]}))
+    source = (
+        f"import boto3\ndef handler(event, context): boto3.client('s3').put_object(Bucket='{name}', Key='k')"
+    )
+    arn = function(aws, source, role_arn=role(aws, ("s3:PutObject", f"arn:aws:s3:::{name}/k")))
+    assert run(aws, invoke(arn), lambda_role)["status"] == "SUCCEEDED"
+
+
+def test_an_event_of_s3_names_the_objects_version(aws):
+    s3, sqs, name = aws("s3"), aws("sqs"), f"versions-{uuid.uuid4().hex[:8]}"
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(
+        Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [name]}}}
+    aws("events").put_rule(Name=name, EventPattern=json.dumps(pattern))
+    queue = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    aws("events").put_targets(Rule=name, Targets=[{"Id": "q", "Arn": queue}])
+    version = s3.put_object(Bucket=name, Key="a b+c%2F=é", Body=b"{}")["VersionId"]
+    message = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"][0]
+    found = json.loads(message["Body"])["detail"]["object"]
+    assert (found["key"], found["version-id"], found["size"]) == ("a b+c%2F=é", version, 2)
+
+
 def test_an_event_that_cannot_start_its_machine_is_kept(aws):
     sqs, events = aws("sqs"), aws("events")
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
