@@ -59,7 +59,10 @@ def portable(pattern: str) -> str:
     try:
         pl.select(pl.lit("", dtype=pl.String).str.contains(pattern))
     except pl.exceptions.PolarsError as error:
-        raise PortabilityError(str(error).strip().splitlines()[-1]) from None
+        said = [
+            line.removeprefix("error: ") for line in str(error).splitlines() if line.startswith("error: ")
+        ]
+        raise PortabilityError(said[0] if said else "a construct that Polars refuses") from None
     if tree.state.flags & ~re.UNICODE:
         raise PortabilityError("a flag such as (?i)")
     return _sequence(tree)

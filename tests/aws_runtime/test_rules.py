@@ -87,7 +87,9 @@ def utc(*parts: int) -> dt.datetime:
         (DATE, "12025-01-01", None),
         (DATE, "2025-01-17T00:00:00", None),
         (LOCAL, "2025-01-17T10:15:02", dt.datetime(2025, 1, 17, 10, 15, 2)),  # noqa: DTZ001 - without zone
-        (LOCAL, "2025-01-17 10:15", dt.datetime(2025, 1, 17, 10, 15)),  # noqa: DTZ001
+        (LOCAL, "2025-01-17 10:15:00", dt.datetime(2025, 1, 17, 10, 15)),  # noqa: DTZ001
+        (LOCAL, "2025-01-17 10:15", None),
+        (INSTANT, "2025-01-17T10:15-05:30", None),
         (LOCAL, "2025-01-17T10:15:02.5000000", dt.datetime(2025, 1, 17, 10, 15, 2, 500000)),  # noqa: DTZ001
         (LOCAL, "2025-01-17T10:15:02.1234567", None),
         (LOCAL, "2025-01-17T10:15:02Z", None),
