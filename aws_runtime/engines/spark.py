@@ -113,9 +113,7 @@ def session(limits: Limits) -> SparkSession:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
-            "spark.local.dir": limits.spill_directory,
             "spark.sql.shuffle.partitions": str(2 * limits.threads),
-            "spark.sql.warehouse.dir": str(Path(limits.spill_directory) / "warehouse"),
         }
         for name, value in local.items():
             builder = builder.config(name, value)

@@ -1,1 +1,1 @@
-"""aws_runtime/glue."""
+"""Glue entry points, one script a file."""
