@@ -2,6 +2,7 @@
 
 In: objects below a source's prefix. Out: the same files and run records that the Lambda function
 writes, because it is the same code (`aws_runtime.materialize`), under execution names of Dagster's.
+The rows of a file that an execution already ingested are replaced, not doubled.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import boto3
 
 from aws_runtime import storage
 from aws_runtime.engines import Limits
+from aws_runtime.errors import RejectedFile
 from aws_runtime.events import InputEvent, MaterializeEvent, S3Object
 from aws_runtime.materialize import materialize
 from aws_runtime.records import Places, places
@@ -123,4 +125,12 @@ def _execution(file: LandedFile) -> str:
 
 
 def _objects(files: Sequence[LandedFile]) -> tuple[S3Object, ...]:
-    return tuple(S3Object(file.bucket, file.key, etag=file.version) for file in files)
+    """Name objects as S3's events do, version included: what an execution wrote is then replaced."""
+    return tuple(_described(S3Object(file.bucket, file.key, etag=file.version)) for file in files)
+
+
+def _described(item: S3Object) -> S3Object:
+    try:
+        return storage.describe(item)
+    except RejectedFile:
+        return item  # gone since it was listed: the step meets the same and keeps the reason

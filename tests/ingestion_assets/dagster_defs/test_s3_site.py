@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,8 +13,13 @@ from moto import mock_aws
 from shop_pipeline import shop
 
 from aws_runtime import storage
+from aws_runtime.engines import Limits
+from aws_runtime.events import parse_event
+from aws_runtime.materialize import materialize
+from aws_runtime.records import places
 from ingestion_assets.dagster_defs import build_definitions, s3_site
 from ingestion_assets.dagster_defs.storage import Storage
+from ingestion_assets.plan import asset_plan
 
 ACCOUNT = "123456789012"
 BUCKETS = {name: f"shops-{name}-{ACCOUNT}" for name in ("landing", "staging", "quarantine")}
@@ -89,3 +95,39 @@ def test_the_sensor_sees_what_lands_in_the_bucket(s3: Any) -> None:
         (request,) = sensor(context).run_requests
     assert request.partition_key == "2025-01-17"
     assert request.run_key.endswith(etag)
+
+
+def test_what_an_execution_wrote_is_replaced_and_not_doubled(s3: Any, tmp_path: Path) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKETS["landing"], VersioningConfiguration={"Status": "Enabled"})
+    key = "orders/2025/01/17/a.json"
+    put = s3.put_object(Bucket=BUCKETS["landing"], Key=key, Body=json.dumps([order(1)]).encode())
+    (lines,) = (asset for asset in shop.assets if asset.name == "order_lines")
+    plan = asset_plan(shop, lines)
+    event = {
+        "execution": "by-the-state-machine",
+        "event_time": "2025-01-17T10:15:02Z",
+        "inputs": {
+            "orders": {
+                "objects": [
+                    {
+                        "bucket": BUCKETS["landing"],
+                        "key": key,
+                        "version_id": put["VersionId"],
+                        "etag": put["ETag"].strip('"'),
+                    }
+                ]
+            }
+        },
+    }
+    at = places(
+        f"s3://{BUCKETS['staging']}/lines/", f"s3://{BUCKETS['quarantine']}/", plan, event["execution"]
+    )
+    limits = Limits(512 * 1024 * 1024, 1, str(tmp_path))
+    materialize(plan, parse_event(event, plan), at, limits=lambda _: limits)
+    before = [key for key in keys(s3, "staging") if key.endswith(".parquet")]
+    assert len(before) == 1
+    job = build_definitions([shop]).resolve_job_def("shop_all")
+    job.execute_in_process(partition_key="2025-01-17", resources={"storage": Storage()})
+    after = [key for key in keys(s3, "staging") if key.startswith("lines/") and key.endswith(".parquet")]
+    assert len(after) == 1
+    assert after != before
