@@ -118,8 +118,8 @@ def on_local_aws(endpoint: str, out: Path, timeout: float) -> tuple[Outcome, Seq
     from asl.deploy import stack as stacks
     from asl.deploy.files import expand
     from asl.deploy.locate import locate
-    from asl.selection import selected
     from asl.deploy.target import Target
+    from asl.selection import selected
 
     account = Target.local(endpoint)
     with step("Deploy to the local AWS: CloudFormation, IAM enforced"):
