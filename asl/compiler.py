@@ -17,8 +17,9 @@ from typing import Any
 from asl import declarations
 from asl.emit import cloudformation
 from asl.emit import export as exporting
+from asl.emit.budget import budget
 from asl.emit.bundle import bundle
-from asl.emit.layer import pins
+from asl.emit.layer import LAMBDA_BASE, pins
 from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
 from asl.ir import App, Diagnostic
@@ -73,7 +74,7 @@ def compile_pipelines(pipelines: Sequence[Pipeline]) -> Build:
         app=App(pipelines=ordered, machines=machines, resources=provisioned.resources),
         compiled=compiled,
         template=template,
-        budget={},
+        budget={each.pipeline.name: each.budget.to_json() for each in compiled},
         diagnostics=tuple(found for machine in machines for found in machine.diagnostics),
     )
 
@@ -98,6 +99,7 @@ def _pipeline(pipeline: Pipeline) -> CompiledPipeline:
         machine=machine,
         definition=spelled.definition,
         substitutions=spelled.substitutions,
+        budget=budget(pipeline, machine, spelled.definition),
         permissions=machine_permissions(machine),
         assets=tuple(_asset(pipeline, asset) for asset in pipeline.assets),
     )
@@ -108,7 +110,7 @@ def _asset(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
     shipped = bundle(asset, plan)
     requirements = load_engine(plan.engine).CAPABILITIES.requirements
     if asset.processor.kind == "lambda":
-        layer = pins(plan.engine, requirements, asset.where)
+        layer = pins(plan.engine, (*LAMBDA_BASE, *requirements), asset.where)
         return CompiledAsset(asset, plan, shipped, None, None, layer, ())
     script = shipped.files["aws_runtime/glue/materialize.py"]
     modules = pins(plan.engine, requirements, asset.where)

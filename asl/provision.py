@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asl import monitoring, names, permissions
+from asl.emit.budget import Budget
 from asl.emit.bundle import ENTRY_POINTS, Bundle
 from asl.emit.hive import hive_type
 from asl.emit.layer import Pins
@@ -76,6 +77,7 @@ class CompiledPipeline:
         machine: Its state machine.
         definition: The machine's JSON, with `${Name}` placeholders.
         substitutions: Template text by placeholder.
+        budget: What the machine needs of AWS's limits, and what it costs.
         permissions: What the machine's states call.
         assets: In the order of the declaration.
     """
@@ -84,6 +86,7 @@ class CompiledPipeline:
     machine: Machine
     definition: Mapping[str, Any]
     substitutions: Mapping[str, str]
+    budget: Budget
     permissions: tuple[Permission, ...]
     assets: tuple[CompiledAsset, ...]
 

@@ -12,7 +12,7 @@ import click
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--out", default="build", show_default=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
-def COMMAND(*, names: tuple[str, ...], out: Path, as_json: bool) -> None:  # noqa: N802 - the name that is loaded
+def export_pipelines(*, names: tuple[str, ...], out: Path, as_json: bool) -> None:
     """Export pipelines, by default all, as one stack; offline and without credentials."""
     from asl.compiler import compile_pipelines, export
     from asl.selection import selected
@@ -27,3 +27,6 @@ def COMMAND(*, names: tuple[str, ...], out: Path, as_json: bool) -> None:  # noq
     for name in manifest["files"]:
         click.echo(f"{out / name}")
     click.echo(f"{len(build.template['Resources'])} resources in {out / 'template.json'}")
+
+
+COMMAND = export_pipelines

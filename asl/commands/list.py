@@ -10,7 +10,7 @@ import click
 
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def COMMAND(*, as_json: bool) -> None:  # noqa: N802 - the name that the command line loads
+def list_pipelines(*, as_json: bool) -> None:
     """List the pipelines and their assets."""
     from asl.selection import declared
 
@@ -53,3 +53,6 @@ def _pipeline(pipeline: Any) -> dict[str, Any]:
             for a in pipeline.assets
         ],
     }
+
+
+COMMAND = list_pipelines

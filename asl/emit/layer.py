@@ -23,8 +23,8 @@ from packaging.requirements import Requirement
 from asl.emit.bundle import zipped
 from ingestion_assets.errors import CompileError, Where
 
-#: What every step imports beside its engine: the dataframe API, and the handler's logger and metrics.
-BASE = ("aws-lambda-powertools", "narwhals")
+#: What every function imports beside its engine: the dataframe API, and the handler's logger and metrics.
+LAMBDA_BASE = ("aws-lambda-powertools", "narwhals")
 #: Lambda allows 250 MB for a function and its layers; 200 leaves room for the function.
 #: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_UNZIPPED_BYTES = 200 * 1024 * 1024
@@ -87,7 +87,7 @@ def pins(engine: str, requirements: Iterable[str], where: Where) -> Pins:
         CompileError: ASL205, when one is not installed, so that no version is known to work.
     """
     found: dict[str, str] = {}
-    waiting = sorted({*BASE, *requirements})
+    waiting = sorted(set(requirements))
     while waiting:
         name = _normalized(waiting.pop())
         if name in found:

@@ -79,6 +79,9 @@ def dead_letter_queue(given: DeadLetterQueue) -> dict[str, Any]:
     return {
         given.id: {
             "Type": "AWS::SQS::Queue",
+            # The files that its events name stay in their bucket, so nothing is lost with it.
+            "DeletionPolicy": "Delete",
+            "UpdateReplacePolicy": "Delete",
             "Properties": {
                 "MessageRetentionPeriod": FOURTEEN_DAYS,
                 "SqsManagedSseEnabled": True,
