@@ -104,7 +104,7 @@ class Retrier:
     attempts: int
     interval_seconds: int
     max_delay_seconds: int
-    backoff_rate: int = 2
+    backoff_rate: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
