@@ -82,7 +82,9 @@ def open_file(
         if guessed.layout is Layout.OBJECTS and not _any_line(connection, prepared, options):
             raise json.why_malformed(prepared.path, uri, str(error)) from error
     if exact or not survey.sound:
-        prepared, broken = _repaired(connection, prepared, options, contract, work=work, uri=uri)
+        prepared, broken = _repaired(
+            connection, prepared, options, contract, work=work, uri=uri, shapes=exact
+        )
         survey = _survey(connection, prepared, options)
     _judge_columns(survey, contract, uri)
     return Source(_select(prepared, broken, options, contract, uri), survey)
@@ -100,7 +102,8 @@ def _survey(connection: Any, prepared: Prepared, options: Options) -> Survey:
     query = f"""
         WITH seen AS MATERIALIZED (
             SELECT json_keys(json) AS keys, count(*) AS n,
-                count_if({openers} > {options.max_depth} OR NOT starts_with(ltrim(json), '{{')) AS odd
+                count_if({openers} > {options.max_depth} OR NOT starts_with(ltrim(json), '{{')
+                    OR strlen(json) > {options.max_record_bytes}) AS odd
             FROM {_reader("read_json_objects", prepared, options)} GROUP BY ALL)
         SELECT NULL, COALESCE(sum(n), 0)::BIGINT, COALESCE(sum(odd), 0)::BIGINT FROM seen
         UNION ALL
@@ -168,7 +171,14 @@ def _any_line(connection: Any, prepared: Prepared, options: Options) -> bool:
 
 
 def _repaired(
-    connection: Any, prepared: Prepared, options: Options, contract: Contract, *, work: Path, uri: str
+    connection: Any,
+    prepared: Prepared,
+    options: Options,
+    contract: Contract,
+    *,
+    work: Path,
+    uri: str,
+    shapes: bool,
 ) -> tuple[Prepared, str]:
     """Copy the records to lines, `{}` for each broken one; returns the copy and the table of those."""
     number = len(list(work.iterdir()))
@@ -181,7 +191,7 @@ def _repaired(
     records = broken = 0
     with Path(prepared.path).open("rb") as given, target.open("wb") as copy:
         for batch in _batches(json.lines(given, options.max_record_bytes)):
-            reasons = _reasons(connection, batch, contract, options)
+            reasons = _reasons(connection, batch, contract, options, shapes=shapes)
             for line in batch:
                 copy.write(b"{}\n" if line.record in reasons else line.data + b"\n")
             records, broken = records + len(batch), broken + len(reasons)
@@ -232,12 +242,19 @@ def _kept(data: bytes) -> str:
     return data[: json.KEPT_BYTES].decode(errors="backslashreplace")
 
 
-def _reasons(connection: Any, batch: list[Line], contract: Contract, options: Options) -> dict[int, str]:
-    """Record -> reason, for the broken records of a batch, in their order."""
+def _reasons(
+    connection: Any, batch: list[Line], contract: Contract, options: Options, *, shapes: bool
+) -> dict[int, str]:
+    """Record -> reason, for the broken records of a batch, in their order.
+
+    Judging shapes costs several times as much as judging syntax, so it is left out until the reader
+    has found fault with a shape.
+    """
+    misfits = _misfits(contract) if shapes else "FALSE"
     texts = [_decoded(line) for line in batch]
     judged = connection.execute(
         "SELECT i FROM (SELECT unnest($1::VARCHAR[]) AS l, generate_subscripts($1::VARCHAR[], 1) AS i) "
-        f"WHERE l IS NULL OR NOT json_valid(l) OR CASE WHEN json_valid(l) THEN {_misfits(contract)} END",
+        f"WHERE l IS NULL OR NOT json_valid(l) OR NOT starts_with(l, '{{') OR CASE WHEN json_valid(l) THEN {misfits} END",
         [texts],
     ).fetchall()
     suspects = {i - 1 for (i,) in judged}
