@@ -178,16 +178,19 @@ def _look(target: Target, deployed: Deployed, runs: dict[str, Run], since: datet
         status = str(item.get("status"))
         run = replace(runs[file_id], status=RUNNING, item=item, execution=str(item.get("execution_arn", "")))
         runs[file_id] = _ended(target, run) if status != "started" else run
-    _check_silent(target, runs, turn)
+    _check_silent(target, deployed.table, runs, turn)
     if any(run.status == QUEUED for run in runs.values()):
         _find_untracked(target, deployed, runs, since)
 
 
-def _check_silent(target: Target, runs: dict[str, Run], turn: int) -> None:
+def _check_silent(target: Target, table: str, runs: dict[str, Run], turn: int) -> None:
     """Ask a few running executions themselves, in turn: one may have ended without tracking it."""
     running = [file_id for file_id, run in runs.items() if run.status == RUNNING]
-    for file_id in _slice(running, turn * ASKED_IN_TURN):
-        runs[file_id] = _ended(target, runs[file_id])
+    asked = {file_id: _ended(target, runs[file_id]) for file_id in _slice(running, turn * ASKED_IN_TURN)}
+    ended = {file_id: run for file_id, run in asked.items() if run.ended}
+    # It may also have tracked its end after it was looked up, so what it tracked is read again.
+    for file_id, item in _items(target, table, list(ended)).items():
+        runs[file_id] = _ended(target, replace(ended[file_id], status=RUNNING, item=item))
 
 
 def _slice(names: Sequence[str], start: int) -> list[str]:

@@ -1,0 +1,72 @@
+"""The exported stack of the declared pipelines, deployed to a local AWS once for each test process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from asl import cli, compiler, selection
+from asl.deploy import deployment, stack
+from asl.deploy.locate import Deployed, locate
+from asl.deploy.target import Target
+
+STACK = "ingestion"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack and the folder in which `asl` finds its local AWS."""
+
+    target: Target
+    home: Path
+    outputs: dict[str, str]
+
+    def client(self, service):
+        return self.target.client(service)
+
+    def pipeline(self, name) -> Deployed:
+        return locate(self.target, STACK, selection.selected([name])[0])
+
+    def asl(self, *words) -> tuple[int, str]:
+        """Run the command line as a user does; return exit code and stdout."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.home)
+            result = CliRunner().invoke(cli.cli, list(map(str, words)))
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.stdout
+
+    def run(self, name, *files) -> tuple[int, dict[str, dict]]:
+        """`asl run`: exit code, and executions by the key below the prefix."""
+        code, out = self.asl("run", name, *files, "--target", "local", "--json", "--timeout", 300)
+        prefix = f"s3://{self.pipeline(name).bucket}/{self.pipeline(name).prefix}"
+        return code, {run["file"].removeprefix(prefix): run for run in json.loads(out)["executions"]}
+
+    def objects(self, bucket, prefix="") -> dict[str, bytes]:
+        """Every object below a prefix, by key."""
+        s3 = self.client("s3")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+    def item(self, name, file_id) -> dict:
+        """The tracking table's item, in DynamoDB's own form."""
+        table = self.pipeline(name).table
+        return self.client("dynamodb").get_item(TableName=table, Key={"file_id": {"S": file_id}})["Item"]
+
+
+def deploy(local_aws, build: Path) -> Stack:
+    target = Target.local(local_aws.endpoint)
+    compiler.export(compiler.compile_pipelines(selection.declared()), build)
+    deployment.propose(target, STACK, build, {}, lambda line: None)
+    stack.execute(target, STACK)
+    return Stack(target, Path(local_aws.state).parent, stack.outputs(target, STACK))
+
+
+@pytest.fixture(scope="session")
+def deployed(local_aws, tmp_path_factory):
+    return deploy(local_aws, tmp_path_factory.mktemp("build"))
