@@ -85,6 +85,10 @@ def inbox(deployed):
     sqs, name = deployed.client("sqs"), f"inbox-{uuid.uuid4().hex[:8]}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    senders = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+    allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     deployed.client("sns").subscribe(
         TopicArn=deployed.outputs["OrdersEtlAlerts"], Protocol="sqs", Endpoint=arn
     )
