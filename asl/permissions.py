@@ -64,9 +64,8 @@ def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
     records = objects(destination.bucket.name, f"{runs}{asset.name}/")
     listed = {destination.bucket.name}
     read: list[str] = []
-    upstream: dict[str, S3Source | IngestionAsset] = {
-        node.name: node for node in (*pipeline.sources, *pipeline.assets)
-    }
+    nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
+    upstream = {node.name: node for node in nodes}
     for name in asset.inputs.values():
         node = upstream[name]
         if isinstance(node, S3Source):

@@ -64,7 +64,7 @@ def _scalar(value: Any, shape: Any, path: str) -> Iterator[Finding]:
         return
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "boolean"):
         yield path, f"a {kind} is needed"
-    elif kind == "string" and shape.enum and value not in shape.enum and "${" not in value:
+    elif kind == "string" and shape.enum and str(value) not in list(shape.enum) and "${" not in str(value):
         yield path, f"{value!r} is none of {', '.join(shape.enum)}"
 
 

@@ -1,4 +1,4 @@
-"""ASL312: every bucket, queue, topic and table is encrypted, and what has a policy refuses plain HTTP.
+"""ASL352: every bucket, queue, topic and table is encrypted, and what has a policy refuses plain HTTP.
 
 The emulator drops most of these properties, so they are asserted of the template.
 https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/protecting-data-at-rest.html
@@ -11,7 +11,7 @@ from typing import Any
 
 from asl.ir import Diagnostic
 
-CODE = "ASL312"
+CODE = "ASL352"
 DOC = "https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/protecting-data-in-transit.html"
 #: For each type, the property that encrypts it.
 ENCRYPTION = {

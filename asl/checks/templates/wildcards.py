@@ -1,4 +1,4 @@
-"""ASL311: a role's statement on every resource must say why AWS offers nothing narrower.
+"""ASL351: a role's statement on every resource must say why AWS offers nothing narrower.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from asl.ir import Diagnostic
 
-CODE = "ASL311"
+CODE = "ASL351"
 DOC = "https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"
 
 

@@ -1,4 +1,4 @@
-"""ASL310: what cfn-lint finds in the template, its state machines included.
+"""ASL350: what cfn-lint finds in the template, its state machines included.
 
 https://github.com/aws-cloudformation/cfn-lint
 """
@@ -11,7 +11,7 @@ from typing import Any
 from asl.emit.cloudformation import template_bytes
 from asl.ir import Diagnostic
 
-CODE = "ASL310"
+CODE = "ASL350"
 DOC = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html"
 
 
