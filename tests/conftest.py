@@ -32,6 +32,19 @@ TOOLS = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--update-golden`."""
+    parser.addoption(
+        "--update-golden", action="store_true", help="Rewrite the goldens with what is made now."
+    )
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether goldens are rewritten instead of compared."""
+    return bool(request.config.getoption("--update-golden"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip a marked test whose tool is missing, with the reason; under REQUIRE_ALL fail instead."""
     for marker, present, what in TOOLS:
