@@ -47,6 +47,8 @@ CAPABILITIES = Capabilities(
 
 _REASON, _RECORD = "__reason", "__record"
 _HIDDEN = (SOURCE_ROW, SOURCE_URI)
+#: Inputs up to this size are judged once and kept; a table that outgrows memory spills.
+_KEPT_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -66,10 +68,12 @@ class DuckDBEngine:
     uris: set[str] = field(default_factory=set)
     records: dict[str, int] = field(default_factory=dict)
     frames: int = 0
+    input_bytes: int = 0
 
     def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> Any:  # noqa: A002 - the protocol's name
         """Return the records of all files as text, with the hidden columns."""
         self.uris.update(file.uri for file in files)
+        self.input_bytes += sum(Path(file.path).stat().st_size for file in files)
         name = self._name("read")
         if format.name == "parquet":
             sql = " UNION ALL ".join(self._parquet(file) for file in files)
@@ -107,7 +111,8 @@ class DuckDBEngine:
         broken = violations(contract, DUCKDB, types)
         flags = [f"{v.predicate} AS {_flag(i)}" for i, v in enumerate(broken)]
         judged = self._name("judged")
-        self._view(judged, f"SELECT {', '.join(['*', *flags])} FROM {typed}")
+        with _reading_again(self):
+            self._judge(judged, f"SELECT {', '.join(['*', *flags])} FROM {typed}")
         bad = [_flag(i) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
         if _REASON in types:
             bad.append(f"{_REASON} IS NOT NULL")
@@ -141,13 +146,8 @@ class DuckDBEngine:
         stem: str,
     ) -> Written:
         """Count every stage, then write the good rows and, where there are any, the bad ones."""
-        try:
+        with _reading_again(self):
             counts = {stage: self._count(one.token, stage) for stage, one in checked.items()}
-        except duckdb.InvalidInputException as error:
-            if self.exact or "JSON transform error" not in str(error):
-                raise
-            self.exact = True
-            raise ReadAgain(str(error).splitlines()[0]) from error
         files = write_good(
             self.connection,
             checked[output_stage].valid.alias,
@@ -194,9 +194,29 @@ class DuckDBEngine:
         self.frames += 1
         return f"{what}_{self.frames}"
 
+    def _judge(self, name: str, sql: str) -> None:
+        """Keep the judged rows of a small input; look at those of a large one anew each time.
+
+        Each later query binds all views below it, which for a small file takes longer than its rows.
+        """
+        kind = "TABLE" if self.input_bytes <= _KEPT_BYTES else "VIEW"
+        self.connection.execute(f"CREATE OR REPLACE TEMP {kind} {quote(name)} AS {sql}")
+
     def _view(self, name: str, sql: str) -> Any:
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {sql}")
         return self.connection.table(name).set_alias(name)
+
+
+@contextmanager
+def _reading_again(engine: DuckDBEngine) -> Iterator[None]:
+    """Ask for the exact way of reading when the fast one meets a value of another shape."""
+    try:
+        yield
+    except duckdb.InvalidInputException as error:
+        if engine.exact or "JSON transform error" not in str(error):
+            raise
+        engine.exact = True
+        raise ReadAgain(str(error).splitlines()[0]) from error
 
 
 @dataclass(frozen=True, slots=True)
