@@ -9,7 +9,7 @@ and no account is asked. `export` writes a build to a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,19 @@ def _pipeline(pipeline: Pipeline) -> CompiledPipeline:
         substitutions=spelled.substitutions,
         budget=budget(pipeline, machine, spelled.definition),
         permissions=machine_permissions(machine),
-        assets=tuple(_asset(pipeline, asset) for asset in pipeline.assets),
+        assets=tuple(_named(pipeline, asset) for asset in pipeline.assets),
     )
+
+
+def _named(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
+    """Compile an asset; what is raised below, where a declaration stands alone, gets the pipeline's name."""
+    try:
+        return _asset(pipeline, asset)
+    except CompileError as error:
+        if error.where.pipeline is not None:
+            raise
+        where = replace(error.where, pipeline=pipeline.name, asset=error.where.asset or asset.name)
+        raise CompileError(error.code, where, error.what, error.hint) from None
 
 
 def _asset(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:

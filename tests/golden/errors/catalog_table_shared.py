@@ -1,0 +1,23 @@
+"""Two assets with one table."""
+
+import ingestion_assets as ia
+from tests.pipelines.diamond import schemas, transforms
+
+readings = ia.S3Source(
+    name="readings",
+    bucket=ia.Bucket("sensors"),
+    prefix="readings/",
+    format=ia.Json(),
+    contract=schemas.Reading,
+)
+clean = ia.ingestion_asset(
+    contract=schemas.CleanReading, destination=ia.S3Parquet(ia.Bucket("climate"), "clean/")
+)(transforms.clean_readings)
+again = ia.ingestion_asset(
+    name="again",
+    contract=schemas.CleanReading,
+    destination=ia.S3Parquet(ia.Bucket("climate"), "again/", table="clean_readings"),
+)(transforms.clean_readings)
+pipeline = ia.Pipeline(
+    name="climate", sources=(readings,), assets=(clean, again), trigger=ia.S3Event(source="readings")
+)

@@ -1,0 +1,25 @@
+"""Two assets that read each other."""
+
+import ingestion_assets as ia
+from tests.pipelines.diamond import schemas, transforms
+
+readings = ia.S3Source(
+    name="readings",
+    bucket=ia.Bucket("sensors"),
+    prefix="readings/",
+    format=ia.Json(),
+    contract=schemas.Reading,
+)
+clean = ia.ingestion_asset(
+    contract=schemas.CleanReading,
+    destination=ia.S3Parquet(ia.Bucket("climate"), "clean/"),
+    inputs={"readings": "lowest"},
+)(transforms.clean_readings)
+lowest = ia.ingestion_asset(
+    contract=schemas.Lowest,
+    destination=ia.S3Parquet(ia.Bucket("climate"), "lowest/"),
+    inputs={"clean_readings": "clean_readings"},
+)(transforms.lowest)
+pipeline = ia.Pipeline(
+    name="climate", sources=(readings,), assets=(clean, lowest), trigger=ia.S3Event(source="readings")
+)

@@ -1,0 +1,6 @@
+"""A sibling."""
+
+
+def same(frame):
+    """Return the frame."""
+    return frame

@@ -1,0 +1,19 @@
+"""A transforms.py that cannot ship."""
+
+import ingestion_assets as ia
+from tests.golden.errors.transform_imports_boto3 import transforms
+from tests.pipelines.diamond import schemas
+
+readings = ia.S3Source(
+    name="readings",
+    bucket=ia.Bucket("sensors"),
+    prefix="readings/",
+    format=ia.Json(),
+    contract=schemas.Reading,
+)
+clean = ia.ingestion_asset(
+    contract=schemas.CleanReading, destination=ia.S3Parquet(ia.Bucket("climate"), "clean/")
+)(transforms.clean)
+pipeline = ia.Pipeline(
+    name="climate", sources=(readings,), assets=(clean,), trigger=ia.S3Event(source="readings")
+)
