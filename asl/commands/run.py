@@ -31,9 +31,10 @@ def run(*, name: str, files: tuple[str, ...], target: str, stack: str, timeout: 
     from asl.deploy.target import Target
     from asl.selection import selected
 
+    pipeline = selected([name])[0]
     chosen = expand(files)
     account = Target.named(target)
-    deployed = locate(account, stack, selected([name])[0])
+    deployed = locate(account, stack, pipeline)
     since = datetime.now(UTC)
     console = Console(stderr=True)
     sent = runs.upload(account, deployed, chosen)

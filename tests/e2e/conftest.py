@@ -24,16 +24,21 @@ class Stack:
     target: Target
     home: Path
     outputs: dict[str, str]
+    name: str = STACK
+    package: str = selection.DEFAULT
 
     def client(self, service):
         return self.target.client(service)
 
     def pipeline(self, name) -> Deployed:
-        return locate(self.target, STACK, selection.selected([name])[0])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ASL_PIPELINES", self.package)
+            return locate(self.target, self.name, selection.selected([name])[0])
 
     def asl(self, *words) -> tuple[int, str]:
         """Run the command line as a user does; return exit code and stdout."""
         with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ASL_PIPELINES", self.package)
             patch.chdir(self.home)
             result = CliRunner().invoke(cli.cli, list(map(str, words)))
         if result.exception and not isinstance(result.exception, SystemExit):
@@ -42,7 +47,9 @@ class Stack:
 
     def run(self, name, *files) -> tuple[int, dict[str, dict]]:
         """`asl run`: exit code, and executions by the key below the prefix."""
-        code, out = self.asl("run", name, *files, "--target", "local", "--json", "--timeout", 300)
+        code, out = self.asl(
+            "run", name, *files, "--target", "local", "--json", "--timeout", 300, "--stack", self.name
+        )
         prefix = f"s3://{self.pipeline(name).bucket}/{self.pipeline(name).prefix}"
         return code, {run["file"].removeprefix(prefix): run for run in json.loads(out)["executions"]}
 
@@ -59,14 +66,22 @@ class Stack:
         return self.client("dynamodb").get_item(TableName=table, Key={"file_id": {"S": file_id}})["Item"]
 
 
-def deploy(local_aws, build: Path) -> Stack:
+def deploy(local_aws, build: Path, name: str = STACK, package: str = selection.DEFAULT) -> Stack:
     target = Target.local(local_aws.endpoint)
-    compiler.export(compiler.compile_pipelines(selection.declared()), build)
-    deployment.propose(target, STACK, build, {}, lambda line: None)
-    stack.execute(target, STACK)
-    return Stack(target, Path(local_aws.state).parent, stack.outputs(target, STACK))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASL_PIPELINES", package)
+        compiler.export(compiler.compile_pipelines(selection.declared()), build)
+    deployment.propose(target, name, build, {}, lambda line: None)
+    stack.execute(target, name)
+    return Stack(target, Path(local_aws.state).parent, stack.outputs(target, name), name, package)
 
 
 @pytest.fixture(scope="session")
 def deployed(local_aws, tmp_path_factory):
     return deploy(local_aws, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def examples(local_aws, tmp_path_factory):
+    """The pipelines of tests.pipelines, as a second stack beside the first."""
+    return deploy(local_aws, tmp_path_factory.mktemp("build"), "examples", "tests.pipelines")
