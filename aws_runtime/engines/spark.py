@@ -8,7 +8,9 @@ compiler can ask for `CAPABILITIES` without it.
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,11 +31,12 @@ from aws_runtime.engines import (
     spark_json,
 )
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
-from aws_runtime.engines.spark_files import spark_path
+from aws_runtime.engines.spark_files import in_s3, spark_path
 from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, LINE, SOURCE_ERROR, SOURCE_TEXT
 from aws_runtime.engines.spark_survey import extra_columns, judge_columns, numbered, survey
 from aws_runtime.engines.spark_write import write_quarantine, write_valid
 from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.formats import parquet
 from aws_runtime.formats.json import MALFORMED, Options
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, text_type, violations
@@ -170,13 +173,10 @@ class SparkEngine:
 
     def _lines(self, files: Sequence[InputFile]) -> Any:
         """Return (bytes of the line, its file, where its split begins) of every line."""
-        paths = [spark_path(file.path) for file in files]
+        columns = ("CAST(value AS BINARY)", "_metadata.file_path", "_metadata.file_block_start")
         reader = self.spark.read.option("__globPaths__", "false").option("lineSep", "\n")
-        return (
-            reader.text(paths)
-            .selectExpr("CAST(value AS BINARY)", "_metadata.file_path", "_metadata.file_block_start")
-            .rdd
-        )
+        frames = [reader.text(group).selectExpr(*columns) for group in _groups(files)]
+        return functools.reduce(lambda left, right: left.unionAll(right), frames).rdd
 
     def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> DataFrame:
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - see the module's docstring
@@ -189,17 +189,22 @@ class SparkEngine:
             empty = ", ".join(f"{quote(c.name)} {type_name(c.type)}" for c in contract.columns)
             frame = self.spark.createDataFrame([], f"{empty}, {SOURCE_ROW} BIGINT, {SOURCE_URI} STRING")
             return frame.select("*", *hidden)
-        paths = {spark_path(file.path) or file.path: file.uri for file in files}
+        for file in files:
+            _verify(file)
+        names = {_named(spark_path(file.path) or file.path): file.uri for file in files}
         reader = self.spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+        # Spark shows a file's path URL-encoded, but for the plus sign.
+        name = f.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
+        known = f.create_map(*(f.lit(part) for pair in names.items() for part in pair))
+        position = f.expr("_metadata.row_index + 1").alias(SOURCE_ROW)
         try:
-            frame = reader.parquet(*paths)
+            frames = [
+                reader.parquet(*group).select("*", position, known[name].alias(SOURCE_URI), *hidden)
+                for group in _groups(files)
+            ]
         except AnalysisException as error:
-            raise RejectedFile("MalformedParquet", str(error).splitlines()[0], files[0].uri) from error
-        known = f.create_map(*(f.lit(part) for path, uri in paths.items() for part in (_bare(path), uri)))
-        name = f.expr("regexp_replace(url_decode(replace(_metadata.file_path, '+', '%2B')), '^file:/+', '/')")
-        return frame.select(
-            "*", f.expr("_metadata.row_index + 1").alias(SOURCE_ROW), known[name].alias(SOURCE_URI), *hidden
-        )
+            raise RejectedFile("CorruptFile", str(error).splitlines()[0], files[0].uri) from error
+        return functools.reduce(lambda left, right: left.unionByName(right), frames)
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce the columns, judge every row, and split by the verdict."""
@@ -304,8 +309,26 @@ def _named(path: str) -> str:
     return path.replace("file:///", "file:/", 1)
 
 
-def _bare(path: str) -> str:
-    return path.removeprefix("file://")
+def _groups(files: Sequence[InputFile]) -> list[list[str]]:
+    """Return what each reader reads: one all plain paths, and one each path that looks like a pattern.
+
+    Even told not to expand patterns, Spark 3.5 reads a file twice where one of several paths holds
+    a pattern's characters; alone it is read as it is.
+    """
+    paths = [spark_path(file.path) or file.path for file in files]
+    odd = [path for path in paths if re.search(r"[*?{}\[\]\\]", path)]
+    plain = [path for path in paths if path not in odd]
+    return [*([plain] if plain else []), *([path] for path in odd)]
+
+
+def _verify(file: InputFile) -> None:
+    """Reject what is no Parquet by its first and last bytes, and names that Spark would skip."""
+    if spark_path(file.path) is None:
+        raise RejectedFile(
+            "HiddenName", "Spark skips names that begin with _ or .: rename the file", file.uri
+        )
+    if not in_s3(file.path):
+        parquet.verify(file.path, file.uri)
 
 
 def _type(frame: DataFrame, name: str) -> DataType:

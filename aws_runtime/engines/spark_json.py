@@ -55,16 +55,17 @@ class Reader:
 
     def row(self, data: bytes, *, too_long: bool = False) -> Row:
         """Return a record as (columns…, error, text, extra keys, absent columns)."""
-        reason = (
-            f"record: longer than {self.options.max_record_bytes} bytes"
-            if too_long
-            else json_format.explain(data, self.contract, self.options)
-        )
-        columns = self.contract.columns
+        if too_long:
+            return self._broken(data, f"record: longer than {self.options.max_record_bytes} bytes")
+        given, reason = data, json_format.explain(data, self.contract, self.options)
+        if reason is not None and (relaxed := without_trailing_commas(data)) != data:
+            given, reason = relaxed, json_format.explain(relaxed, self.contract, self.options)
         if reason is not None:
-            shown = data[: json_format.KEPT_BYTES].decode("utf-8", "backslashreplace")
-            return (*(None for _ in columns), reason, shown, [], [])
-        value = json.loads(data, parse_int=_integer, parse_float=_real, parse_constant=str)
+            return self._broken(data, reason)
+        value = json.loads(given, parse_int=_integer, parse_float=_real, parse_constant=str)
+        if _SURROGATE.search(given) and not _encodes(value):
+            return self._broken(data, "record: not valid JSON")
+        columns = self.contract.columns
         known = {column.name for column in columns}
         return (
             *(leaf_text(value.get(column.name), column.type) for column in columns),
@@ -73,6 +74,22 @@ class Reader:
             [key for key in value if key not in known],
             [column.name for column in columns if column.required and column.name not in value],
         )
+
+    def _broken(self, data: bytes, reason: str) -> Row:
+        shown = data[: json_format.KEPT_BYTES].decode("utf-8", "backslashreplace")
+        return (*(None for _ in self.contract.columns), reason, shown, [], [])
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _encodes(value: Any) -> bool:
+    """Whether no text in `value` holds half of a surrogate pair, which no UTF-8 can."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sort_files(
@@ -152,15 +169,31 @@ def read_whole(given: Prepared, uri: str, reader: Reader) -> Iterator[Row]:
 def _values(given: Prepared, uri: str, reader: Reader) -> list[Row] | None:
     """Return the rows of an array or of objects; None where objects turn out to be lines."""
     try:
-        text = Path(given.path).read_bytes().decode()
-        most = reader.options.max_record_bytes
-        parts = (text[start:end].encode() for start, end in _spans(text, given.layout))
-        return [reader.row(part[: most + 1], too_long=len(part) > most) for part in parts]
+        return _parsed(Path(given.path).read_bytes(), given.layout, reader)
     except ValueError as error:
         # Not objects over several lines after all, or lines of which some are broken.
         if given.layout is Layout.OBJECTS and _any_line(given, reader.options):
             return None
         raise json_format.why_malformed(given.path, uri, str(error)) from error
+
+
+def _parsed(data: bytes, layout: Layout, reader: Reader) -> list[Row]:
+    text, most = data.decode(), reader.options.max_record_bytes
+    try:
+        spans = list(_spans(text, layout))
+    except ValueError:
+        text = without_trailing_commas(data).decode()
+        spans = list(_spans(text, layout))
+    parts = (text[start:end].encode() for start, end in spans)
+    return [reader.row(part[: most + 1], too_long=len(part) > most) for part in parts]
+
+
+_TRAILING = re.compile(rb'("(?:[^"\\]|\\.)*")|,(?=[ \t\r\n]*[}\]])', re.DOTALL)
+
+
+def without_trailing_commas(data: bytes) -> bytes:
+    """Return JSON text without commas that nothing follows: DuckDB's reader takes them, Python's does not."""
+    return _TRAILING.sub(lambda found: found.group(1) or b"", data)
 
 
 def _any_line(given: Prepared, options: Options) -> bool:
