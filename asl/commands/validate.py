@@ -17,16 +17,12 @@ def validate(*, names: tuple[str, ...], as_json: bool) -> None:
 
     Exit code 1 when there is an error; a warning is only said.
     """
-    from asl.checks.machines import check_machine
-    from asl.checks.templates import check_template
+    from asl.checks import check
     from asl.compiler import compile_pipelines
     from asl.selection import selected
 
     build = compile_pipelines(selected(names))
-    found: list[Any] = list(build.diagnostics)
-    for each in build.compiled:
-        found += check_machine(each.pipeline.name, each.definition, each.substitutions)
-    found += check_template(build.template)
+    found = check(build)
     errors = sum(diagnostic.severity == "error" for diagnostic in found)
     if as_json:
         click.echo(json.dumps({"errors": errors, "diagnostics": [_json(d) for d in found]}, indent=2))
