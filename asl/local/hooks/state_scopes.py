@@ -1,7 +1,7 @@
-"""Gap: Parallel and distributed Map know no JSONata fields, and branches share their variables.
+"""Gap: Parallel, distributed Map and Succeed know no JSONata fields, and branches share variables.
 
-Here `Arguments`, `Output` and `Assign` of a Parallel are evaluated, ItemReader arguments too, and
-a branch or iteration has variables of its own, so that a value assigned inside is not visible
+Here `Arguments`, `Output` and `Assign` of a Parallel are evaluated, a Succeed's `Output` and
+ItemReader arguments too, and a branch or iteration has variables of its own, so that a value assigned inside is not visible
 outside. https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
 """
 
@@ -32,6 +32,7 @@ def install(settings: Settings) -> None:
     replace(HOOK, stepfunctions, "_run_distributed_map", distributed, _distributed)
     replace(HOOK, stepfunctions, "_read_map_items", ("reader", "effective", "ctx"), _reader)
     replace(HOOK, stepfunctions, "_run_sub_machine", machine, _scope)
+    replace(HOOK, stepfunctions, "_apply_output_path", ("state_def", "data", "ctx"), _succeed)
 
 
 def _finish(state: Any, raw_input: Any, ctx: Any, result: Any) -> Any:
@@ -73,6 +74,15 @@ def _reader(original: Function) -> Function:
         return original(reader, effective, ctx)
 
     return read_map_items
+
+
+def _succeed(original: Function) -> Function:
+    def apply_output_path(state_def: Any, data: Any, ctx: Any = None) -> Any:
+        if state_def.get("Type") == "Succeed" and _language(state_def, ctx) == "JSONata":
+            return _template(state_def["Output"], data, ctx) if "Output" in state_def else data
+        return original(state_def, data, ctx)
+
+    return apply_output_path
 
 
 def _scope(original: Function) -> Function:

@@ -215,6 +215,15 @@ def test_parallel_evaluates_output_and_assign_and_keeps_branches_apart(aws):
     assert json.loads(found["output"]) == [42, False, 42, False]
 
 
+def test_succeed_evaluates_its_output_at_the_top_and_in_a_branch(aws):
+    branch = {"StartAt": "X", "States": {"X": {"Type": "Succeed", "Output": "{% $states.input.n + 1 %}"}}}
+    states = {
+        "A": {"Type": "Parallel", "Branches": [branch], "Next": "B"},
+        "B": {"Type": "Succeed", "Output": {"n": "{% $states.input[0] * 2 %}"}},
+    }
+    assert json.loads(run(aws, states, role(aws), {"n": 1})["output"]) == {"n": 4}
+
+
 @pytest.mark.parametrize(("caught", "status"), [("States.ALL", "FAILED"), ("States.Runtime", "SUCCEEDED")])
 def test_states_all_does_not_catch_runtime_errors(aws, caught, status):
     states = task("aws-sdk:s3:getObject", {"Nope": 1}, Catch=[{"ErrorEquals": [caught], "Next": "B"}])
