@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
-from tests.asl.generated import closure, dags, random_dag, series_parallel_dags
 
 from asl import graph
 from asl.graph import CycleError, Leaf, Series, Structure, Together, layout, leaves, topological
+from tests.asl.generated import closure, dags, random_dag, series_parallel_dags
 
 
 def order(structure: Structure) -> set[tuple[str, str]]:

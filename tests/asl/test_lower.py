@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from tests.asl.generated import closure, dags, pipeline_of, random_dag
-from tests.asl.interpreter import StatesError, execute
 
 from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
@@ -19,6 +17,8 @@ from asl.states import walk
 from ingestion_assets.asset import S3Source
 from ingestion_assets.errors import CompileError
 from ingestion_assets.pipeline import Catalog, Pipeline
+from tests.asl.generated import closure, dags, pipeline_of, random_dag
+from tests.asl.interpreter import StatesError, execute
 
 KEY = "files/a day/über+50%25.json"
 EVENT = {
