@@ -79,7 +79,8 @@ def _copy(
 def _value(by: PartitionPlan) -> str:
     column = quote(by.column)
     return (
-        f"{column}::VARCHAR"
+        # An empty partition value has no folder of its own in Hive; Spark writes it as null, too.
+        f"NULLIF({column}::VARCHAR, '')"
         if by.transform == "identity"
         else f"strftime({column}, '{_PARTS[by.transform]}')"
     )
