@@ -105,7 +105,7 @@ def job(pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...]) -
         # https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html
         Permission(
             ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
-            (arn("logs", "log-group:/aws-glue/jobs/*"),),
+            (arn("logs", f"log-group:{job_logs(pipeline, asset)}/*"),),
         ),
         Permission(
             ("cloudwatch:PutMetricData",),
@@ -113,6 +113,11 @@ def job(pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...]) -
             reason="CloudWatch metrics have no resource; Glue names the namespace Glue itself",
         ),
     )
+
+
+def job_logs(pipeline: Pipeline, asset: IngestionAsset) -> str:
+    """Return the prefix of the job's log groups; Glue adds `/output` and `/error`."""
+    return f"/aws-glue/jobs/${{AWS::StackName}}/{pipeline.name}/{asset.name}"
 
 
 def crawler(pipeline: Pipeline, database: str) -> tuple[Permission, ...]:

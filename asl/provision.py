@@ -218,7 +218,14 @@ def _job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
     key = (pipeline.name, asset.name)
     role = names.logical_id("JobRole", *key)
     script = item.script_key or ""
-    places = _environment(pipeline, asset)
+    places, logs = _environment(pipeline, asset), permissions.job_logs(pipeline, asset)
+    for kind in ("output", "error"):
+        yield LogGroup(
+            names.logical_id(f"Job{kind.title()}Logs", *key),
+            f"{logs}/{kind}",
+            pipeline.log_retention_days,
+            pipeline.name,
+        )
     yield Role(
         role,
         "glue.amazonaws.com",
@@ -232,6 +239,8 @@ def _job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
         script_key=script,
         arguments={
             "--additional-python-modules": ",".join(item.modules),
+            # https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging-enable.html
+            "--custom-logGroup-prefix": logs,
             "--destination": places["DESTINATION"],
             "--enable-continuous-cloudwatch-log": "true",
             "--enable-job-insights": "true",

@@ -13,7 +13,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import aws_runtime
@@ -47,9 +47,7 @@ class Bundle:
     @property
     def digest(self) -> str:
         """16 hex digits of the SHA-256 of paths and contents, however they are compressed."""
-        joined = "".join(
-            f"{path}\0{hashlib.sha256(data).hexdigest()}\n" for path, data in sorted(self.files.items())
-        )
+        joined = "".join(f"{path}\0{_digest(data)}\n" for path, data in sorted(self.files.items()))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
     @property
@@ -76,8 +74,15 @@ def bundle(asset: IngestionAsset, plan: AssetPlan) -> Bundle:
 
 
 def plan_json(plan: AssetPlan) -> bytes:
-    """Return a plan as it ships: sorted keys, one value a line, so that a diff can be read."""
-    return (json.dumps(plan.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Return a plan as it ships: the same bytes for the same plan."""
+    text = json.dumps(plan.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+@lru_cache(maxsize=4096)
+def _digest(data: bytes) -> str:
+    """Hash content; most files of a bundle are those of the one before."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def zipped(files: Mapping[str, bytes], *, compress: bool = False) -> bytes:

@@ -62,9 +62,8 @@ def _files(
             asset = item.asset.name
             contract = item.plan.output.contract.to_json()
             yield ExportedFile(f"{name}/contracts/{asset}.json", pretty(contract))
-            yield ExportedFile(
-                f"{name}/plans/{asset}.json", item.bundle.files["plan.json"], item.plan_key or ""
-            )
+            plan = pretty(json.loads(item.bundle.files["plan.json"]))
+            yield ExportedFile(f"{name}/plans/{asset}.json", plan, item.plan_key or "")
             yield ExportedFile(f"bundles/{item.bundle.name}.zip", zipped(item.bundle.files), item.bundle.key)
             if item.script_key:
                 script = item.bundle.files["aws_runtime/glue/materialize.py"]

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -86,23 +87,28 @@ def pins(engine: str, requirements: Iterable[str], where: Where) -> Pins:
     Raises:
         CompileError: ASL205, when one is not installed, so that no version is known to work.
     """
+    try:
+        return Pins(engine, _closure(tuple(sorted(set(requirements)))))
+    except PackageNotFoundError as error:
+        raise CompileError(
+            "ASL205",
+            where,
+            f"the {engine} engine needs {error.name}, which is not installed here, so its version is not known",
+            f"pip install {error.name}",
+        ) from None
+
+
+@cache
+def _closure(requirements: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the pins of `requirements` and of all that they require, by name."""
     found: dict[str, str] = {}
-    waiting = sorted(set(requirements))
+    waiting = list(requirements)
     while waiting:
         name = _normalized(waiting.pop())
-        if name in found:
-            continue
-        try:
+        if name not in found:
             found[name] = version(name)
-        except PackageNotFoundError:
-            raise CompileError(
-                "ASL205",
-                where,
-                f"the {engine} engine needs {name}, which is not installed here, so its version is not known",
-                f"pip install {name}",
-            ) from None
-        waiting += _required_by(name)
-    return Pins(engine, tuple(f"{name}=={found[name]}" for name in sorted(found)))
+            waiting += _required_by(name)
+    return tuple(f"{name}=={found[name]}" for name in sorted(found))
 
 
 def _required_by(name: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from pathlib import Path
 
 from asl.emit.imports import Import, imports
@@ -51,7 +52,7 @@ def transform_files(asset: IngestionAsset, plan: AssetPlan) -> tuple[Mapping[str
         if path in found:
             continue
         found[path] = path.read_bytes()
-        for given in imports(found[path].decode("utf-8"), str(path)):
+        for given in _imports(found[path], path):
             where = Where(relative(str(path)), given.line, plan.pipeline, plan.asset)
             if given.level:
                 waiting += _relative(given, path, file.parent, where)
@@ -59,6 +60,11 @@ def transform_files(asset: IngestionAsset, plan: AssetPlan) -> tuple[Mapping[str
                 _refuse(given, path, package, allowed, where)
     files = {path.relative_to(file.parent).as_posix(): data for path, data in sorted(found.items())}
     return files, file.stem
+
+
+@lru_cache(maxsize=1024)
+def _imports(source: bytes, path: Path) -> tuple[Import, ...]:
+    return imports(source.decode("utf-8"), str(path))
 
 
 def _defining_file(asset: IngestionAsset, plan: AssetPlan) -> Path:
