@@ -30,7 +30,7 @@ from aws_runtime.engines import (
 from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_write import write_bad, write_good
-from aws_runtime.errors import RejectedFile
+from aws_runtime.errors import RejectedFile, RowsNotConserved
 from aws_runtime.formats import json, parquet
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, violations
@@ -116,22 +116,15 @@ class DuckDBEngine:
         bad = [_flag(i) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
         if _REASON in types:
             bad.append(f"{_REASON} IS NOT NULL")
-        is_bad = "(" + " OR ".join(bad or ["FALSE"]) + ")"
+        # Never NULL, so that every row is on one side.
+        is_bad = f"COALESCE({' OR '.join(bad or ['FALSE'])}, TRUE)"
         kept = [*(quote(c.name) for c in contract.columns), *(n for n in _HIDDEN if n in types)]
         valid = self._view(self._name("valid"), f"SELECT {', '.join(kept)} FROM {judged} WHERE NOT {is_bad}")
-        quarantined = self._view(
-            self._name("bad"),
-            _quarantined(
-                contract,
-                stage,
-                judged=judged,
-                is_bad=is_bad,
-                broken=broken,
-                types=types,
-                uri=self._only_uri(types),
-            ),
+        told = _told(contract, stage, broken, types, self._only_uri(types))
+        quarantined = self._view(self._name("bad"), f"SELECT {told} FROM {judged} WHERE {is_bad}")
+        return Checked(
+            valid, quarantined, _Split(given, judged, is_bad, broken, told, frame.alias, _REASON in types)
         )
-        return Checked(valid, quarantined, _Split(given, judged, is_bad, broken, frame.alias))
 
     def write(
         self,
@@ -145,9 +138,9 @@ class DuckDBEngine:
         quarantine: str,
         stem: str,
     ) -> Written:
-        """Count every stage, then write the good rows and, where there are any, the bad ones."""
+        """Set the bad rows of every stage aside, write the good ones, then the bad ones where there are any."""
         with _reading_again(self):
-            counts = {stage: self._count(one.token, stage) for stage, one in checked.items()}
+            caught = {stage: self._catch(one.token, stage) for stage, one in checked.items()}
         files = write_good(
             self.connection,
             checked[output_stage].valid.alias,
@@ -157,33 +150,55 @@ class DuckDBEngine:
             destination=Path(destination),
             stem=stem,
         )
-        bad = [checked[stage].quarantined.alias for stage, count in counts.items() if count.bad]
-        refused = write_bad(self.connection, bad, Path(quarantine), stem)
-        violated = {rule: n for count in counts.values() for rule, n in count.violations.items()}
+        refused = write_bad(
+            self.connection, [one.view for one in caught.values() if one.bad], Path(quarantine), stem
+        )
+        kept, bad = sum(file.rows for file in refused), sum(one.bad for one in caught.values())
+        if kept != bad:
+            raise RowsNotConserved(f"{bad} rows to quarantine, {kept} written")
         return Written(
             files=files,
             quarantine=refused,
-            rows_in={stage: count.rows for stage, count in counts.items()},
+            rows_in={stage: one.rows for stage, one in caught.items()},
             rows_out=sum(file.rows for file in files),
-            rows_quarantined={stage: count.bad for stage, count in counts.items()},
-            violations=violated,
+            rows_quarantined={stage: one.bad for stage, one in caught.items()},
+            violations={rule: n for one in caught.values() for rule, n in one.violations.items()},
         )
 
-    def _count(self, split: _Split, stage: str) -> _Counts:
-        flags = [f"COALESCE(count_if({_flag(i)}), 0)" for i in range(len(split.broken))]
-        columns = _columns(self.connection, split.judged)
-        malformed = f"COALESCE(count_if({_REASON} IS NOT NULL), 0)" if _REASON in columns else "0"
-        bad = f"COALESCE(count_if({split.is_bad}), 0)"
-        row = self.connection.execute(
-            f"SELECT {', '.join(['count(*)', bad, malformed, *flags])} FROM {split.judged}"
+    def _catch(self, split: _Split, stage: str) -> _Caught:
+        """Count the rows of one stage; keep the bad ones in a table, where there are any.
+
+        Counted before anything is written, so that what is lost on the way to the files shows as a
+        difference.
+        """
+        rows, bad = self.connection.execute(
+            f"SELECT count(*), COALESCE(count_if({split.is_bad}), 0) FROM {split.judged}"
         ).fetchone()
-        row = [count or 0 for count in row]  # count_if of no rows is NULL
-        named = {f"{stage}.{v.id}": n for v, n in zip(split.broken, row[3:], strict=True) if n}
-        if row[2]:
-            named[f"{stage}.{json.MALFORMED}"] = row[2]
+        read = self.records.get(split.source)
+        if read is not None and read != rows:
+            raise RowsNotConserved(f"{stage}: {read} records in the files, {rows} read")
+        violated = self._broken(split.judged, split, stage, Severity.WARN)
         for column, count in self.extra.get(split.source, {}).items():
-            named[f"{stage}.extra_column.{column}"] = count
-        return _Counts(row[0], row[1], named)
+            violated[f"{stage}.extra_column.{column}"] = count
+        if not bad:
+            return _Caught(rows, 0, "", violated)
+        table, view = self._name("caught"), self._name("told")
+        self.connection.execute(
+            f"CREATE TEMP TABLE {table} AS SELECT * FROM {split.judged} WHERE {split.is_bad}"
+        )
+        self._view(view, f"SELECT {split.told} FROM {table}")
+        return _Caught(rows, bad, view, {**violated, **self._broken(table, split, stage, Severity.ERROR)})
+
+    def _broken(self, source: str, split: _Split, stage: str, severity: Severity) -> dict[str, int]:
+        """Rule id -> rows of `source` that break it, for the rules of one severity."""
+        flags = {v.id: _flag(i) for i, v in enumerate(split.broken) if v.severity is severity}
+        if severity is Severity.ERROR and split.malformed:
+            flags[json.MALFORMED] = f"{_REASON} IS NOT NULL"
+        if not flags:
+            return {}
+        counts = ", ".join(f"COALESCE(count_if({flag}), 0)" for flag in flags.values())
+        row = self.connection.execute(f"SELECT {counts} FROM {source}").fetchone()
+        return {f"{stage}.{rule}": n for rule, n in zip(flags, row, strict=True) if n}
 
     def _only_uri(self, types: Mapping[str, Any]) -> str:
         if SOURCE_URI in types:
@@ -227,13 +242,18 @@ class _Split:
     judged: str
     is_bad: str
     broken: tuple[Violation, ...]
+    told: str
     source: str
+    malformed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _Caught:
+    """One stage's rows, its bad ones, the view that tells of them, and what they break."""
+
     rows: int
     bad: int
+    view: str
     violations: Mapping[str, int]
 
 
@@ -241,25 +261,15 @@ def _flag(index: int) -> str:
     return f"__v{index}"
 
 
-def _columns(connection: Any, view: str) -> set[str]:
-    return {row[0] for row in connection.execute(f"DESCRIBE {quote(view)}").fetchall()}
-
-
 def _no_rows(contract: Contract) -> str:
     columns = [f"NULL::{DUCKDB.type_name(c.type)} AS {quote(c.name)}" for c in contract.columns]
     return f"SELECT {', '.join(columns)}, 0::BIGINT AS {SOURCE_ROW}, '' AS {SOURCE_URI} WHERE FALSE"
 
 
-def _quarantined(
-    contract: Contract,
-    stage: str,
-    *,
-    judged: str,
-    is_bad: str,
-    broken: Sequence[Violation],
-    types: Mapping[str, Any],
-    uri: str,
+def _told(
+    contract: Contract, stage: str, broken: Sequence[Violation], types: Mapping[str, Any], uri: str
 ) -> str:
+    """The columns of a quarantined row, over a judged one."""
     reasons = [
         f"CASE WHEN {_flag(i)} THEN {v.reason} END"
         for i, v in enumerate(broken)
@@ -274,8 +284,8 @@ def _quarantined(
         record = f"CASE WHEN {_REASON} IS NOT NULL THEN {_RECORD} ELSE {record} END"
     row = SOURCE_ROW if SOURCE_ROW in types else "NULL"
     return (
-        f"SELECT {text(stage)} AS stage, {uri}::VARCHAR AS source_uri, {row}::BIGINT AS source_row, "
-        f"{found} AS reasons, {record} AS record FROM {judged} WHERE {is_bad}"
+        f"{text(stage)} AS stage, {uri}::VARCHAR AS source_uri, {row}::BIGINT AS source_row, "
+        f"{found} AS reasons, {record} AS record"
     )
 
 
