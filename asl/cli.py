@@ -60,7 +60,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Name the nearest commands when there is no such one."""
-        from difflib import get_close_matches
+        from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
 
         known = self.list_commands(ctx)
         name = args[0] if args else ""

@@ -1,0 +1,144 @@
+"""Roles: nothing but what is declared, each statement once, every wildcard with its reason."""
+
+import pytest
+
+from asl.checks.templates import wildcards
+from asl.compiler import compile_pipelines
+from asl.emit.iam import role, statements
+from asl.ir import Permission
+from asl.resources import Role
+from ingestion_assets.pipelines import discover
+
+PIPELINES = (*discover(), *discover("tests.pipelines"))
+TEMPLATE = compile_pipelines(PIPELINES).template
+ROLES = {n: r for n, r in TEMPLATE["Resources"].items() if r["Type"] == "AWS::IAM::Role"}
+
+
+def allowed(name):
+    """Actions of a role by resource, as text."""
+    found = {}
+    for statement in ROLES[name]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+        if "Fn::If" in statement:
+            continue
+        resources = (
+            statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        )
+        for resource in resources:
+            found.setdefault(text(resource), set()).update(statement["Action"])
+    return found
+
+
+def text(value):
+    if isinstance(value, str):
+        return value
+    kind, target = next(iter(value.items()))
+    return {"Ref": lambda: f"${{{target}}}", "Fn::GetAtt": lambda: f"${{{'.'.join(target)}}}"}.get(
+        kind, lambda: target
+    )()
+
+
+def test_one_role_for_each_function_job_machine_crawler_and_rule():
+    users = {
+        "AWS::Lambda::Function": "Role",
+        "AWS::Glue::Job": "Role",
+        "AWS::Glue::Crawler": "Role",
+        "AWS::StepFunctions::StateMachine": "RoleArn",
+    }
+    used = [
+        resource["Properties"][users[resource["Type"]]]["Fn::GetAtt"][0]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] in users
+    ]
+    used += [
+        resource["Properties"]["Targets"][0]["RoleArn"]["Fn::GetAtt"][0]
+        for resource in TEMPLATE["Resources"].values()
+        if resource["Type"] == "AWS::Events::Rule"
+    ]
+    assert sorted(used) == sorted(ROLES)
+
+
+def test_function_reads_its_source_and_writes_its_own_prefixes_only():
+    s3 = {r: a for r, a in allowed("OrdersEtlOrderLinesFunctionRole").items() if any("s3:" in x for x in a)}
+    assert s3 == {
+        "${LandingBucket.Arn}": {"s3:ListBucket"},
+        "${StagingBucket.Arn}": {"s3:ListBucket"},
+        "${LandingBucket.Arn}/orders/*": {"s3:GetObject", "s3:GetObjectVersion"},
+        "${StagingBucket.Arn}/orders_parquet_datalake/*": {
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+        },
+        "${StagingBucket.Arn}/_runs/orders_etl/order_lines/*": {"s3:GetObject", "s3:PutObject"},
+        "${QuarantineBucket.Arn}/rows/orders_etl/order_lines/*": {
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+        },
+        "${QuarantineBucket.Arn}/rejected/orders_etl/*": {"s3:PutObject", "s3:AbortMultipartUpload"},
+    }
+
+
+def test_downstream_asset_reads_what_the_upstream_one_wrote_and_not_the_source():
+    found = allowed("CustomerValueCustomerTotalsJobRole")
+    assert "s3:GetObject" in found["${ShopLakeBucket.Arn}/basket_items/*"]
+    assert "s3:PutObject" not in found["${ShopLakeBucket.Arn}/basket_items/*"]
+    assert "s3:GetObject" in found["${ShopLakeBucket.Arn}/_runs/customer_value/basket_items/*"]
+    assert not [resource for resource in found if resource.startswith("${ShopBucket.Arn}/")]
+
+
+def test_machine_invokes_its_own_functions_only():
+    found = allowed("DiamondStateMachineRole")
+    invoked = {resource for resource, actions in found.items() if "lambda:InvokeFunction" in actions}
+    names = ("CleanReadings", "Highest", "Lowest", "Spans")
+    assert invoked == {f"${{Diamond{name}Function.Arn}}" for name in names}
+
+
+def test_rule_starts_its_machine_only():
+    assert allowed("OrdersEtlRuleRole") == {"${OrdersEtlStateMachine}": {"states:StartExecution"}}
+
+
+def test_every_action_on_every_resource_has_a_reason():
+    assert list(wildcards.check(TEMPLATE)) == []
+    everywhere = {a for name in ROLES for a in allowed(name).get("*", ())}
+    services = {action.partition(":")[0] for action in everywhere}
+    assert services == {"cloudwatch", "logs", "xray"}
+
+
+def test_statements_merge_actions_on_the_same_resources():
+    given = (
+        Permission(("s3:PutObject",), ("${B.Arn}/b*", "${B.Arn}/a*")),
+        Permission(("s3:GetObject", "s3:PutObject"), ("${B.Arn}/a*", "${B.Arn}/b*")),
+        Permission(("s3:ListBucket",), ("${B.Arn}",)),
+    )
+    assert statements(given) == statements(given[::-1])
+    assert [s["Action"] for s in statements(given)] == [
+        ["s3:ListBucket"],
+        ["s3:GetObject", "s3:PutObject"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda s: s.update(Resource="*"), "on every resource"),
+        (lambda s: s.update(Action=["s3:*"]), "actions s3:*"),
+        (lambda s: s.update(Action="s3:GetObject", Resource=["${A}", "*"]), "s3:GetObject on every resource"),
+    ],
+)
+def test_wildcard_without_a_reason_is_found(change, expected):
+    made = role(Role("R", "lambda.amazonaws.com", (Permission(("s3:GetObject",), ("${B.Arn}/a*",)),), "p"))
+    change(made["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0])
+    (found,) = wildcards.check({"Resources": {"R": made}})
+    assert found.code == "ASL351"
+    assert expected in found.what
+
+
+def test_wildcard_under_a_condition_is_found_too():
+    statement = {
+        "Fn::If": ["C", {"Effect": "Allow", "Action": "a:B", "Resource": "*"}, {"Ref": "AWS::NoValue"}]
+    }
+    made = role(Role("R", "lambda.amazonaws.com", (), "p"))
+    made["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] = [statement]
+    assert [found.what for found in wildcards.check({"Resources": {"R": made}})] == [
+        "allows a:B on every resource, without a reason"
+    ]
