@@ -290,6 +290,17 @@ def test_without_one_permission_the_run_fails_with_access_denied(deployed, tmp_p
     assert "AccessDenied" in found["denied.json"]["error"]
 
 
+def test_an_event_that_cannot_start_a_run_waits_in_the_dead_letter_queue(deployed, tmp_path, without):
+    without("OrdersEtlRuleRole", "states:StartExecution")
+    path = write(tmp_path / "lost.json", order(1))
+    code, out = deployed.asl("run", NAME, path, "--target", "local", "--json", "--timeout", 3)
+    run = json.loads(out)["executions"][0]
+    assert (code, run["status"], run["name"]) == (1, "NOT_STARTED", None)
+    sqs, url = deployed.client("sqs"), deployed.outputs["OrdersEtlDeadLetters"]
+    messages = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))
+    assert json.loads(messages[0]["Body"])["detail"]["object"]["key"] == "orders/lost.json"
+
+
 @pytest.fixture
 def without(deployed):
     """Take an action out of a deployed role's policy until the test ends."""
@@ -305,11 +316,9 @@ def without(deployed):
         undo.append({"RoleName": name, "PolicyName": policy, "PolicyDocument": json.dumps(document)})
         kept = json.loads(json.dumps(document))
         for statement in kept["Statement"]:
-            actions = statement["Action"]
-            statement["Action"] = [
-                each for each in ([actions] if isinstance(actions, str) else actions) if each != action
-            ]
-        kept["Statement"] = [statement for statement in kept["Statement"] if statement["Action"]]
+            given = statement["Action"]
+            actions = [each for each in ([given] if isinstance(given, str) else given) if each != action]
+            statement["Action"] = actions or ["sts:GetCallerIdentity"]  # a policy may not be empty
         assert kept != document
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(kept))
 
