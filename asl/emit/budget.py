@@ -109,7 +109,11 @@ def definition_bytes(definition: Mapping[str, Any]) -> int:
 
 
 def history_events(states: Sequence[State]) -> int:
-    """Return the most events that the states' longest path writes into an execution's history."""
+    """Return the most events that the states' longest path writes into an execution's history.
+
+    Every retry of every Task is used, but of a Map's iterations only one's: they are bounded by the
+    execution's timeout long before all of them have used theirs.
+    """
     return _longest(states, _events)
 
 
@@ -123,12 +127,18 @@ def _events(state: State) -> int:
             inner = 2 + sum(history_events(branch.states) for branch in state.branches)
             return 2 + inner * _tries(state.retry)
         case Map():
-            each = 2 + history_events(state.processor.states)
-            return 2 + (2 + state.max_items * each) * _tries(state.retry)
+            calm = 2 + _longest(state.processor.states, _calm_events)
+            return 4 + (state.max_items - 1) * calm + 2 + history_events(state.processor.states)
         case Fail():
             return 1
         case _:
             return 2
+
+
+def _calm_events(state: State) -> int:
+    """Return the events of a state that succeeds at once."""
+    calm = replace(state, retry=()) if isinstance(state, Task) else state
+    return _events(calm)
 
 
 def _tries(retry: tuple[Retrier, ...]) -> int:

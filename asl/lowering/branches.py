@@ -2,8 +2,8 @@
 
 In: `asl.graph.Structure`. Out: states, and where the runs of all assets are. What a branch assigns
 is not visible outside of it, so its output is an object of runs by asset, and the Parallel merges
-those into one variable. A rejected file ends its branch early, with the runs so far: the other
-branches finish their work, and whoever joins them looks for a rejection.
+those into one variable. A rejected file ends its branch early, with the run that rejected it: the
+other branches finish their work, and whoever joins them looks for a rejection.
 https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
 """
 
@@ -116,6 +116,7 @@ def _look(name: str, part: Leaf | Together, names: Names, scope: Scope, after: s
     if isinstance(part, Leaf):
         run = variable(part.name)
         condition, reason = f"{run}.status = 'rejected'", f"{run}.reason"
+        runs = f"{{{quoted(part.name)}: {run}}}"
     else:
         runs = _runs_of(names.parallel(part))
         condition = f"'rejected' in {runs}.*.status"
@@ -124,7 +125,7 @@ def _look(name: str, part: Leaf | Together, names: Names, scope: Scope, after: s
         failure = f"{{'status': 'rejected', 'code': {reason}.code, 'message': {reason}.message}}"
         found = Rule(condition=condition, next=scope.rejected, assign={FAILURE[1:]: expression(failure)})
     else:
-        found = Rule(condition=condition, next=scope.rejected, output=expression(scope.runs()))
+        found = Rule(condition=condition, next=scope.rejected, output=expression(runs))
     return Choice(name=name, rules=(found,), default=after)
 
 
@@ -162,6 +163,9 @@ def _branch(names: Names, part: Leaf | Series, known: Known, number: str) -> Low
     made = sequence(names, part, known, Scope(stopped, top=False), done)
     states: tuple[State, ...] = (*made.states, Succeed(name=done, output=expression(made.scope.runs())))
     if isinstance(part, Series):
-        states = (*states, Succeed(name=stopped, comment="A file was rejected; its runs are handed out"))
+        states = (
+            *states,
+            Succeed(name=stopped, comment="A file was rejected; whoever joins the branches looks for it"),
+        )
     inner = {asset: path for asset, path in made.known.runs.items() if asset not in before}
     return Lowered(states, Known(inner), made.scope)

@@ -81,7 +81,7 @@ class _Runner:
                 return self._choice(state, states, variables)
             if state["Type"] == "Fail":
                 said = [self._value(state[part], states, variables) for part in ("Error", "Cause")]
-                raise StatesError(*said)
+                raise StatesError(*said)  # noqa: TRY301 - caught below only where the state has a Catch, which Fail has not
             result = self._result(name, state, states, variables)
             has_result = state["Type"] in {"Task", "Parallel", "Map"}
             after = {**states, "result": result} if has_result else states

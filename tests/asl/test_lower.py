@@ -50,9 +50,9 @@ class World:
         if name in self.failing:
             raise StatesError("Service.Broken", "no luck " * 1000)
         self.calls.append((action, arguments))
-        return getattr(self, "on_" + action.replace("aws-sdk:", "").replace(":", "_").replace(".", "_"))(
-            arguments
-        )
+        return getattr(
+            self, "on_" + action.lower().replace("aws-sdk:", "").replace(":", "_").replace(".", "_")
+        )(arguments)
 
     def record(self, asset: str) -> dict:
         self.ran.append(asset)
@@ -75,30 +75,30 @@ class World:
         self.events[asset] = arguments["Payload"]
         return {"Payload": self.record(asset), "StatusCode": 200}
 
-    def on_glue_startJobRun_sync(self, arguments):
+    def on_glue_startjobrun_sync(self, arguments):
         asset = self.jobs[arguments["JobName"]]
         self.events[asset] = json.loads(arguments["Arguments"]["--event"])
         return {"JobRunState": "SUCCEEDED"}
 
-    def on_s3_getObject(self, arguments):
+    def on_s3_getobject(self, arguments):
         return {"Body": json.dumps(self.record(arguments["Key"].split("/")[2]))}
 
-    def on_glue_batchCreatePartition(self, arguments):
+    def on_glue_batchcreatepartition(self, arguments):
         existing = arguments["PartitionInputList"][0]["Values"]
         return {
             "Errors": [{"PartitionValues": existing, "ErrorDetail": {"ErrorCode": "AlreadyExistsException"}}]
         }
 
-    def on_glue_startCrawler(self, arguments):
+    def on_glue_startcrawler(self, arguments):
         return {}
 
-    def on_events_putEvents(self, arguments):
+    def on_events_putevents(self, arguments):
         return {"FailedEntryCount": 0}
 
     def on_sns_publish(self, arguments):
         return {"MessageId": "1"}
 
-    def on_dynamodb_updateItem(self, arguments):
+    def on_dynamodb_updateitem(self, arguments):
         if self.completed_already and "ConditionExpression" in arguments:
             raise StatesError("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
         return {}
@@ -270,7 +270,7 @@ def test_partitions_are_registered_with_their_encoded_folders():
 def test_a_refused_partition_fails_the_run():
     pipeline = pipeline_of({"a": []})
     world = World(pipeline)
-    world.on_glue_batchCreatePartition = lambda _: {
+    world.on_glue_batchcreatepartition = lambda _: {
         "Errors": [{"ErrorDetail": {"ErrorCode": "InvalidInputException", "ErrorMessage": "bad value"}}]
     }
     execution = execute(definition(lower_pipeline(pipeline)).definition, EVENT, world)
@@ -285,7 +285,7 @@ def test_a_running_crawler_is_no_error():
     def running(_):
         raise StatesError("Glue.CrawlerRunningException", "already running")
 
-    world.on_glue_startCrawler = running
+    world.on_glue_startcrawler = running
     assert execute(definition(lower_pipeline(pipeline)).definition, EVENT, world).status == "SUCCEEDED"
 
 
@@ -300,7 +300,7 @@ def test_another_run_that_completed_the_file_silences_this_ones_failure():
             raise StatesError("DynamoDB.ConditionalCheckFailedException")
         return {}
 
-    world.on_dynamodb_updateItem = update
+    world.on_dynamodb_updateitem = update
     execution = execute(definition(lower_pipeline(pipeline)).definition, EVENT, world)
     assert execution.status == "FAILED"
     assert not world.asked("sns:publish")

@@ -133,12 +133,12 @@ def is_expression(value: Any) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def parsed(text: str) -> Any:
-    """Return an expression's syntax tree, or None where it is none."""
+def parsed(text: str) -> tuple[Any, str]:
+    """Return an expression's syntax tree, or None and why it is none."""
     try:
-        return Jsonata(text).ast
-    except Exception:  # noqa: BLE001 - the parser raises many types; a syntax error has its own check
-        return None
+        return Jsonata(text).ast, ""
+    except Exception as error:  # noqa: BLE001 - the parser raises many types
+        return None, str(error)
 
 
 def nodes(tree: Any) -> Iterator[Any]:

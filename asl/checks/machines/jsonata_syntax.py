@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from jsonata import Jsonata
-
-from asl.checks.machines._check import Check, Definition, Finding, expressions
+from asl.checks.machines._check import Check, Definition, Finding, expressions, parsed
 
 
 def find(definition: Definition, substitutions: Mapping[str, str] | None) -> Iterator[Finding]:
     """Yield expressions that do not parse."""
     del substitutions
     for each in expressions(definition):
-        try:
-            Jsonata(each.text)
-        except Exception as error:  # noqa: BLE001 - the parser raises many types
+        tree, error = parsed(each.text)
+        if tree is None:
             yield each.place, f"the expression does not parse: {error}".rstrip(".")
 
 

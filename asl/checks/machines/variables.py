@@ -24,7 +24,7 @@ def functions() -> frozenset[str]:
 def free_variables(text: str) -> frozenset[str]:
     """Return the variables that an expression neither binds nor finds among JSONata's functions."""
     used, bound = set[str](), set[str]()
-    for node in nodes(parsed(text)):
+    for node in nodes(parsed(text)[0]):
         match node.type:
             case "variable":
                 used.add(str(node.value))

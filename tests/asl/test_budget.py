@@ -1,0 +1,126 @@
+"""Budgets against sums made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from asl.emit.budget import (
+    PLACEHOLDER_BYTES,
+    budget,
+    definition_bytes,
+    dollars,
+    history_events,
+    payload_bytes,
+    transitions,
+)
+from asl.emit.state_machine import definition
+from asl.integrations import glue_start_job_run, sns_publish
+from asl.ir import Branch, Choice, Fail, Map, Parallel, Pass, Retrier, Rule, Succeed, Task
+from asl.lower import lower_pipeline
+from ingestion_assets import Catalog, CompileError, Processor
+from tests.asl.generated import pipeline_of
+
+
+def task(name, following=None, attempts=0, integration=sns_publish.INTEGRATION):
+    retry = (Retrier(("X",), attempts, 1, 10),) if attempts else ()
+    return Task(name=name, integration=integration, arguments={}, retry=retry, next=following)
+
+
+@pytest.mark.parametrize(
+    ("states", "events"),
+    [
+        ([Succeed(name="s")], 2),
+        ([Fail(name="f", error="E", cause="c")], 1),
+        # Entered, scheduled, started, succeeded, exited.
+        ([task("t")], 5),
+        # Two more tries, each scheduled, started and failed.
+        ([task("t", attempts=2)], 11),
+        # A job is submitted too.
+        ([task("t", integration=glue_start_job_run.INTEGRATION)], 6),
+        ([Pass(name="p", next="t"), task("t")], 7),
+        # Of two ways, the longer.
+        (
+            [
+                Choice(name="c", rules=(Rule(condition="true", next="t"),), default="s"),
+                task("t", "s"),
+                Succeed(name="s"),
+            ],
+            9,
+        ),
+        # Entered, started, both branches, succeeded, exited.
+        ([Parallel(name="p", branches=(Branch((task("a"),)), Branch((task("b"),))))], 14),
+        # Three iterations started and succeeded, one of them with a retry.
+        ([Map(name="m", items="", processor=Branch((task("t", attempts=1),)), max_items=3)], 4 + 3 * 7 + 3),
+    ],
+)
+def test_history(states, events):
+    assert history_events(states) == events
+
+
+def test_transitions_of_a_file_that_goes_well():
+    states = [
+        Pass(name="p", next="m"),
+        Map(name="m", items="", processor=Branch((task("t"),)), max_items=50, next="q"),
+        Parallel(name="q", branches=(Branch((task("a", "b"), task("b"))), Branch((task("c"),))), next="c?"),
+        Choice(name="c?", rules=(Rule(condition="false", next="f"),), default="s"),
+        Fail(name="f", error="E", cause="c"),
+        Succeed(name="s"),
+    ]
+    assert transitions(states) == 1 + 2 + 4 + 1 + 1
+
+
+def test_cost_of_one_function():
+    """Per million: 7 transitions, 1 GB for 1 s, 4 writes and 2 reads of S3."""
+    pipeline = replace(pipeline_of({"a": []}, partitioned=False), catalog=Catalog())
+    pipeline = replace(pipeline, assets=(replace(pipeline.assets[0], processor=Processor(memory_mb=1024)),))
+    machine = lower_pipeline(pipeline)
+    # Begin, Track started, Materialize a, Is a rejected?, Announce, Track completed.
+    assert transitions(machine.states) == 6
+    assert dollars(pipeline, machine) == {
+        "step_functions": 150.0,
+        "lambda": 13.53,  # 13.3334 + 0.20
+        "glue": 0.0,
+        "eventbridge": 2.0,
+        "dynamodb": 2.5,
+        "s3": 20.8,  # 4 x 5.00 + 2 x 0.40
+        "total": 188.83,
+    }
+
+
+def test_cost_of_a_glue_job():
+    """Two workers for 90 s: 2 x 90 / 3600 x 0.44 dollars a file."""
+    pipeline = pipeline_of({"a": []}, partitioned=False, glue=frozenset("a"))
+    assert dollars(pipeline, lower_pipeline(pipeline))["glue"] == 22_000.0
+
+
+def test_definition_bytes_count_utf8_and_substitutions():
+    assert definition_bytes({"a": "é"}) == len('{"a":"é"}'.encode()) == 10
+    assert definition_bytes({"a": "${X}"}) == len('{"a":"${X}"}') + PLACEHOLDER_BYTES
+
+
+def test_a_small_pipeline_is_within_its_limits():
+    pipeline = pipeline_of({"a": [], "b": ["a"]})
+    machine = lower_pipeline(pipeline)
+    found = budget(pipeline, machine, definition(machine).definition)
+    printed = found.to_json()
+    for name, limit in printed["limits"].items():
+        assert 0 < printed[name] < limit
+
+
+@pytest.mark.parametrize(
+    ("assets", "partitioned", "code"), [(300, True, "ASL210"), (70, True, "ASL211"), (180, False, "ASL212")]
+)
+def test_over_a_limit_is_an_error_with_a_hint(assets, partitioned, code):
+    pipeline = pipeline_of({f"a{index}": [] for index in range(assets)}, partitioned=partitioned)
+    machine = lower_pipeline(pipeline)
+    with pytest.raises(CompileError) as raised:
+        budget(pipeline, machine, definition(machine).definition)
+    assert raised.value.code == code
+    assert "Split the pipeline" in raised.value.hint
+
+
+def test_payloads_grow_with_assets_not_with_rows():
+    one, many = (payload_bytes(pipeline_of({f"a{i}": [] for i in range(n)})) for n in (1, 60))
+    assert one < many < 400_000
