@@ -1,0 +1,189 @@
+"""Declarations -> resources: what follows from which declaration."""
+
+from dataclasses import replace
+
+import pytest
+
+import ingestion_assets as ia
+from asl import names
+from asl.compiler import compile_pipelines
+from asl.permissions import objects
+from asl.provision import key_matchers
+from asl.resources import (
+    Alarm,
+    Bucket,
+    CatalogTable,
+    Crawler,
+    EventRule,
+    Function,
+    GlueJob,
+    LogGroup,
+    StateMachine,
+    Topic,
+)
+from ingestion_assets.errors import CompileError
+from tests.pipelines.customer_value.pipeline import pipeline as customer_value
+from tests.pipelines.diamond.pipeline import pipeline as diamond
+
+
+def made(*pipelines):
+    return compile_pipelines(pipelines).app.resources
+
+
+def kinds(resources, kind):
+    return [resource for resource in resources if isinstance(resource, kind)]
+
+
+def changed(pipeline, asset, **changes):
+    """A pipeline with one asset changed."""
+    return replace(
+        pipeline,
+        assets=tuple(replace(a, **changes) if a.name == asset else a for a in pipeline.assets),
+    )
+
+
+def test_processor_decides_what_runs_an_asset():
+    resources = made(customer_value)
+    assert [f.id for f in kinds(resources, Function)] == ["CustomerValueBasketItemsFunction"]
+    (job,) = kinds(resources, GlueJob)
+    assert job.id == "CustomerValueCustomerTotalsJob"
+    assert (job.workers, job.timeout_minutes) == (2, 15)
+    assert job.tags == {"asset": "customer_totals", "cost-centre": "sales"}
+    assert job.arguments["--destination"] == "s3://${ShopLakeBucket}/customer_totals/"
+    assert job.arguments["--additional-python-modules"].startswith("narwhals==")
+
+
+def test_processor_sizes_the_function():
+    processor = ia.Processor(memory_mb=512, storage_mb=1024, timeout_seconds=61)
+    function = next(
+        f
+        for f in kinds(made(changed(diamond, "highest", processor=processor)), Function)
+        if f.id == "DiamondHighestFunction"
+    )
+    assert (function.memory_mb, function.storage_mb, function.timeout_seconds) == (512, 1024, 61)
+    assert function.environment == {
+        "DESTINATION": "s3://${ClimateBucket}/highest/",
+        "POWERTOOLS_SERVICE_NAME": "diamond",
+        "QUARANTINE": "s3://${QuarantineBucket}/",
+    }
+
+
+def test_glue_job_rounds_its_timeout_up():
+    processor = ia.Processor(kind="glue_pyspark", timeout_seconds=61)
+    (job,) = kinds(made(changed(customer_value, "customer_totals", processor=processor)), GlueJob)
+    assert job.timeout_minutes == 2
+
+
+def test_two_pipelines_share_what_has_one_name():
+    other = replace(
+        diamond,
+        name="other",
+        assets=tuple(
+            replace(a, destination=replace(a.destination, prefix=f"other/{a.name}/")) for a in diamond.assets
+        ),
+    )
+    resources = made(other, diamond)
+    assert [b.id for b in kinds(resources, Bucket)] == ["ClimateBucket", "QuarantineBucket", "SensorsBucket"]
+    assert [m.id for m in kinds(resources, StateMachine)] == ["DiamondStateMachine", "OtherStateMachine"]
+
+
+def test_adding_an_asset_changes_no_other_assets_resources():
+    before = {r.id: r for r in made(replace(diamond, assets=diamond.assets[1:]))}
+    after = {r.id: r for r in made(diamond)}
+    assert set(before) < set(after)
+    changed_ids = {i for i in before if before[i] != after[i]}
+    assert changed_ids == {"DiamondDashboard", "DiamondStateMachine", "DiamondStateMachineRole"}
+
+
+def test_crawler_is_made_only_where_it_is_declared():
+    assert not kinds(made(diamond), Crawler)
+    (crawler,) = kinds(made(replace(diamond, catalog=ia.Catalog(crawler="nightly"))), Crawler)
+    assert crawler.name == "nightly"
+    assert set(crawler.tables) == {table.id for table in kinds(made(diamond), CatalogTable)}
+
+
+def test_catalog_database_is_the_declared_one():
+    resources = made(replace(diamond, catalog=ia.Catalog(database="climate")))
+    assert {table.database for table in kinds(resources, CatalogTable)} == {"ClimateDatabase"}
+
+
+def test_partition_keys_have_the_columns_type_or_are_text():
+    destination = ia.S3Parquet(
+        ia.Bucket("climate"),
+        "clean_readings/",
+        partition_by=(
+            ia.PartitionBy("station", column="sensor"),
+            ia.PartitionBy("warmth", column="celsius"),
+            ia.PartitionBy("month", column="day", transform="month"),
+        ),
+        table="readings",
+    )
+    table = next(
+        t
+        for t in kinds(made(changed(diamond, "clean_readings", destination=destination)), CatalogTable)
+        if t.name == "readings"
+    )
+    assert [(k.name, k.type) for k in table.partition_keys] == [
+        ("station", "string"),
+        ("warmth", "double"),
+        ("month", "string"),
+    ]
+
+
+def test_alerts_and_retention_are_the_declared_ones():
+    resources = made(replace(diamond, alerts=ia.Alerts(email="a@example.com"), log_retention_days=7))
+    assert [topic.email for topic in kinds(resources, Topic)] == ["a@example.com"]
+    assert {group.retention_days for group in kinds(resources, LogGroup)} == {7}
+
+
+def test_every_pipeline_has_its_alarms():
+    metrics = [(a.metric, a.periods) for a in kinds(made(customer_value), Alarm)]
+    assert metrics == [
+        ("ExecutionsFailed", 1),
+        ("ExecutionsTimedOut", 1),
+        ("ExecutionThrottled", 3),
+        ("ApproximateNumberOfMessagesVisible", 1),
+        ("Errors", 3),
+        ("Throttles", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffixes", "expected"),
+    [
+        ("a/", (), ({"prefix": "a/"},)),
+        ("a/", (".json", ".csv", ".json"), ({"wildcard": "a/*.csv"}, {"wildcard": "a/*.json"})),
+        ("a/", ("*.json",), ({"wildcard": "a/*\\*.json"},)),
+    ],
+)
+def test_key_matchers(prefix, suffixes, expected):
+    assert key_matchers(prefix, suffixes) == expected
+
+
+def test_rule_leads_to_the_machine_and_its_dead_letters():
+    (rule,) = kinds(made(diamond), EventRule)
+    assert (rule.machine, rule.dead_letters) == ("DiamondStateMachine", "DiamondDeadLetters")
+    assert rule.bucket == "${AWS::StackName}-sensors-${AWS::AccountId}"
+
+
+def test_objects_are_an_arn_below_a_prefix():
+    assert objects("shop-lake", "a/b/") == "${ShopLakeBucket.Arn}/a/b/*"
+    assert names.bucket_id("shop-lake") == "ShopLakeBucket"
+
+
+def test_nothing_to_compile_is_an_error():
+    with pytest.raises(CompileError, match="ASL004"):
+        compile_pipelines([])
+
+
+def test_pipelines_may_not_write_below_each_others_prefixes():
+    thief = replace(diamond, name="thief", catalog=ia.Catalog(database="thief"))
+    with pytest.raises(CompileError, match=r"ASL038 thief/.* overlaps that of asset diamond/"):
+        compile_pipelines([diamond, thief])
+
+
+def test_pipelines_may_not_share_a_crawler():
+    catalog = ia.Catalog(crawler="nightly")
+    first, second = replace(diamond, catalog=catalog), replace(customer_value, catalog=catalog)
+    with pytest.raises(CompileError, match=r"ASL037 diamond .*'nightly'"):
+        compile_pipelines([first, second])
