@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import pandera.polars as pa
 from hypothesis import strategies as st
@@ -108,7 +109,7 @@ def series_parallel_dags(draw) -> dict[str, list[str]]:
         everything = [node for part in parts for node in part[0]]
         if kind == "beside":
             return everything, [n for part in parts for n in part[1]], [n for part in parts for n in part[2]]
-        for earlier, later in zip(parts, parts[1:], strict=False):
+        for earlier, later in pairwise(parts):
             for node in later[1]:
                 edges[node] |= set(earlier[2])
         if draw(st.booleans()):  # an edge that follows from others changes nothing
