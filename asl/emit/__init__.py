@@ -1,1 +1,1 @@
-"""asl/emit."""
+"""IR and resources -> artefacts: one emitter a file; each is pure, offline and deterministic."""
