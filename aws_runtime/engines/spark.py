@@ -179,6 +179,7 @@ class SparkEngine:
         return functools.reduce(lambda left, right: left.unionAll(right), frames).rdd
 
     def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> DataFrame:
+        from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - see the module's docstring
         from pyspark.errors import AnalysisException  # noqa: PLC0415 - see the module's docstring
         from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
 
@@ -202,8 +203,13 @@ class SparkEngine:
                 reader.parquet(*group).select("*", position, known[name].alias(SOURCE_URI), *hidden)
                 for group in _groups(files)
             ]
-        except AnalysisException as error:
-            raise RejectedFile("CorruptFile", str(error).splitlines()[0], files[0].uri) from error
+        except (AnalysisException, Py4JJavaError) as error:
+            if not re.search("corrupted file|is not a Parquet file|Unable to infer schema", str(error)):
+                raise
+            named = (file.uri for file in files if Path(file.path).name in str(error))
+            raise RejectedFile(
+                "CorruptFile", "the Parquet footer cannot be read", next(named, files[0].uri)
+            ) from error
         return functools.reduce(lambda left, right: left.unionByName(right), frames)
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
@@ -336,22 +342,33 @@ def _type(frame: DataFrame, name: str) -> DataType:
 
 
 def _shown(value: str, kind: DataType) -> str:
-    """SQL of a value as a quarantined record shows it: times as text that no engine writes its own way."""
+    """SQL of a value as a quarantined record shows it: times and bytes as text, as DuckDB has it."""
     match kind.name:
         case "timestamp":
             return f"CONCAT(CAST({value} AS STRING), {text('+00' if kind.timezone else '')})"
-        case "list" if kind.item is not None and _holds_time(kind):
+        case "float32":
+            # DuckDB's JSON has doubles only.
+            return f"CAST({value} AS DOUBLE)"
+        case "binary":
+            # As DuckDB writes bytes: printable ASCII as it is, everything else in hexadecimal.
+            code = "CAST(conv(h, 16, 10) AS INT)"
+            plain = f"{code} BETWEEN 32 AND 126 AND {code} NOT IN (34, 39, 92)"
+            byte = f"CASE WHEN {plain} THEN chr({code}) ELSE concat({text(chr(92) + 'x')}, h) END"
+            return f"array_join(transform(regexp_extract_all(hex({value}), '..', 0), h -> {byte}), '')"
+        case "list" if kind.item is not None and _written_differently(kind):
             return SPARK.each(value, "s", "", _shown("s", kind.item))
-        case "struct" if _holds_time(kind):
+        case "struct" if _written_differently(kind):
             fields = [(f.name, _shown(SPARK.member(value, f.name), f.type)) for f in kind.fields]
             return f"CASE WHEN {value} IS NOT NULL THEN {SPARK.struct(fields)} END"
         case _:
             return value
 
 
-def _holds_time(kind: DataType) -> bool:
+def _written_differently(kind: DataType) -> bool:
     inner: list[DataType] = [f.type for f in kind.fields] + ([kind.item] if kind.item else [])
-    return kind.name == "timestamp" or any(_holds_time(member) for member in inner)
+    return kind.name in ("timestamp", "binary", "float32") or any(
+        _written_differently(member) for member in inner
+    )
 
 
 def _count(judged: Judged) -> tuple[int, ...]:

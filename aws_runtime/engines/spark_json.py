@@ -62,7 +62,7 @@ class Reader:
             given, reason = relaxed, json_format.explain(relaxed, self.contract, self.options)
         if reason is not None:
             return self._broken(data, reason)
-        value = json.loads(given, parse_int=_integer, parse_float=_real, parse_constant=str)
+        value = json.loads(given, parse_int=_integer, parse_float=_real, parse_constant=_Number)
         if _SURROGATE.search(given) and not _encodes(value):
             return self._broken(data, "record: not valid JSON")
         columns = self.contract.columns
@@ -268,7 +268,7 @@ def parse_lines(reader: Reader, uris: Mapping[str, str]) -> Callable[[Iterable[A
     Positions and lines count within the split; a last row without position says how many lines a
     split has, so that those of the next can go on from there.
     """
-    nothing = (*(None for _ in reader.contract.columns), None, None, [], [], None)
+    nothing: Row = (*(None for _ in reader.contract.columns), None, None, [], [], None)
 
     def parse(rows: Iterable[Any]) -> Iterator[Row]:
         most = reader.options.max_record_bytes
@@ -285,13 +285,32 @@ def parse_lines(reader: Reader, uris: Mapping[str, str]) -> Callable[[Iterable[A
     return parse
 
 
-def _integer(digits: str) -> str:
-    return "0" if digits == "-0" else digits
+class _Number(str):
+    """A number's text, told from a string where both lie within one object."""
+
+    __slots__ = ()
 
 
-def _real(digits: str) -> str:
+def _integer(digits: str) -> _Number:
+    return _Number("0" if digits == "-0" else digits)
+
+
+def _real(digits: str) -> _Number:
     value = float(digits)
-    return repr(value) if math.isfinite(value) else digits
+    return _Number(repr(value) if math.isfinite(value) else digits)
+
+
+def _compact(value: Any) -> str:
+    """JSON text of an object or list where the contract wants text."""
+    match value:
+        case _Number():
+            return str(value)
+        case dict():
+            return f"{{{','.join(f'{_compact(str(k))}:{_compact(v)}' for k, v in value.items())}}}"
+        case list():
+            return f"[{','.join(map(_compact, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def leaf_text(value: Any, kind: DataType) -> Any:
@@ -304,8 +323,10 @@ def leaf_text(value: Any, kind: DataType) -> Any:
     if kind.name == "struct":
         members = (leaf_text(value.get(f.name), f.type) for f in kind.fields) if value is not None else None
         return members if members is None else tuple(members)
-    if value is None or isinstance(value, str):
+    if value is None:
         return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _compact(value)

@@ -7,9 +7,9 @@ columns, and positions that count within the file rather than within the split.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_runtime.contract import Contract, Drift
 from aws_runtime.engines import SOURCE_ROW, SOURCE_URI
@@ -61,13 +61,13 @@ def survey(frame: DataFrame) -> list[Survey]:
             f"min_by(struct({LINE} AS line, {SOURCE_ERROR} AS error), {LINE}) FILTER (WHERE {SOURCE_ERROR} IS NOT NULL)"
         ).alias("first"),
     )
-    splits: dict[tuple[str, int], list[object]] = {}
+    splits: dict[tuple[str, int], list[Any]] = {}
     for row in shapes.collect():
         splits.setdefault((row[SOURCE_URI], row[BLOCK]), []).append(row)
     return [_merged(uri, block, rows) for (uri, block), rows in sorted(splits.items())]
 
 
-def _merged(uri: str, block: int, rows: Sequence[object]) -> Survey:
+def _merged(uri: str, block: int, rows: Sequence[Any]) -> Survey:
     absent: Counter[str] = Counter()
     extra: Counter[str] = Counter()
     for row in rows:
@@ -110,7 +110,7 @@ def judge_columns(surveys: Sequence[Survey], contract: Contract, uri: str) -> No
         raise RejectedFile("UnexpectedColumns", f"records have {', '.join(extra)}", uri)
 
 
-def _summed(counts: object) -> Counter[str]:
+def _summed(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)

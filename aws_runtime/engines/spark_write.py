@@ -84,7 +84,8 @@ def _write(
         (writer.partitionBy(*partition_by) if partition_by else writer).mode("overwrite").parquet(target)
         staged = parquet_below(staging)
         rows = _rows(frame.sparkSession, target, staged)
-        placed = list(_places(staged, stem))
+        # A file without rows is Spark's way to keep a schema; the catalog keeps ours.
+        placed = list(_places([name for name in staged if rows[name]], stem))
         move_all([(join(staging, name), join(folder, place)) for name, place, _ in placed])
     finally:
         remove(hidden)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import gzip
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -13,89 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from contract_data import line, value
+from step_outcome import assert_equal
 
-from aws_runtime.engines import InputFile, Limits
-from aws_runtime.errors import RejectedFile
+from aws_runtime.engines import InputFile
 from aws_runtime.plan import AssetPlan, InputPlan
-from aws_runtime.step import StepResult, run_step
 from ingestion_assets.arrow import arrow_schema
 from ingestion_assets.pipelines import discover
 from ingestion_assets.plan import asset_plan
 
 pytestmark = pytest.mark.spark
 
-STEM = "20250117T101502Z-0123456789abcdef"
 PLANS = [asset_plan(pipeline, asset) for pipeline in discover() for asset in pipeline.assets]
 by_asset = pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.pipeline}-{plan.asset}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """All that a step leaves, in a form that compares."""
-
-    rejected: str | None = None
-    rows: tuple[str, ...] = ()
-    schemas: frozenset[str] = frozenset()
-    names: tuple[str, ...] = ()
-    quarantine: tuple[str, ...] = ()
-    counts: tuple[Any, ...] = ()
-
-
-def outcome(plan: AssetPlan, engine: str, inputs: dict[str, list[InputFile]], folder: Path) -> Outcome:
-    try:
-        result = run_step(
-            dataclasses.replace(plan, engine=engine),
-            inputs,
-            destination=str(folder / engine / "out"),
-            quarantine=str(folder / engine / "quarantine"),
-            stem=STEM,
-            limits=Limits(512 * 2**20, 2, str(folder / engine / "spill")),
-        )
-    except RejectedFile as error:
-        return Outcome(rejected=f"{error.code}: {error.uri}")
-    assert result.rows_in == result.rows_out + result.rows_quarantined
-    return read_back(result, folder / engine / "out")
-
-
-def read_back(result: StepResult, out: Path) -> Outcome:
-    rows, schemas, quarantine = [], set(), []
-    for file in result.files:
-        table = pq.ParquetFile(file.path).read()
-        assert table.num_rows == file.rows
-        schemas.add(str([(f.name, str(f.type)) for f in table.schema]))
-        rows += [repr((sorted(file.partition.items()), list(row.values()))) for row in table.to_pylist()]
-    for file in result.quarantine:
-        table = pq.ParquetFile(file.path).read()
-        assert table.num_rows == file.rows
-        for row in table.to_pylist():
-            try:
-                record = json.loads(row["record"])
-            except ValueError:
-                record = row["record"]
-            quarantine.append(
-                repr((row["stage"], row["source_uri"], row["source_row"], sorted(row["reasons"]), record))
-            )
-    return Outcome(
-        rows=tuple(sorted(rows)),
-        schemas=frozenset(schemas),
-        names=tuple(sorted(Path(f.path).relative_to(out).as_posix() for f in result.files)),
-        quarantine=tuple(sorted(quarantine)),
-        counts=(
-            dict(result.records_in),
-            result.rows_in,
-            result.rows_out,
-            result.rows_quarantined,
-            dict(sorted(result.violations.items())),
-        ),
-    )
-
-
-def assert_equal(plan: AssetPlan, inputs: dict[str, list[InputFile]], folder: Path) -> Outcome:
-    small = outcome(plan, "duckdb", inputs, folder)
-    large = outcome(plan, "spark", inputs, folder)
-    for field in dataclasses.fields(Outcome):
-        assert getattr(large, field.name) == getattr(small, field.name), field.name
-    return small
 
 
 def write_input(given: InputPlan, rng: random.Random, folder: Path, badness: float, count: int) -> InputFile:
