@@ -31,6 +31,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
         "MINISTACK_ACCOUNT_ID": settings.account,
+        "MINISTACK_EDITION": settings.token,  # its health page tells it
         "MINISTACK_REGION": settings.region,
         "S3_PERSIST": "0",
         "SFTP_ENABLED": "0",

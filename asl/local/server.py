@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +17,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +42,7 @@ class LocalAws:
         pid: Of the server; also its process group.
         started: When that process started, as the system tells it; tells a reused pid.
         port: On 127.0.0.1.
+        token: Told by its health page.
         state: Its folder.
         log: Its log file.
     """
@@ -49,6 +50,7 @@ class LocalAws:
     pid: int
     started: str
     port: int
+    token: str
     state: str
     log: str
 
@@ -86,7 +88,7 @@ def up(state: Path = STATE, port: int | None = None) -> LocalAws:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    local = LocalAws(process.pid, _started(process.pid), settings.port, str(state), str(log))
+    local = LocalAws(process.pid, _started(process.pid), settings.port, settings.token, str(state), str(log))
     (state / "state.json").write_text(json.dumps(asdict(local), indent=2) + "\n", encoding="utf-8")
     _wait_until_healthy(local, process)
     return local
@@ -98,7 +100,7 @@ def find(state: Path = STATE) -> LocalAws | None:
         local = LocalAws(**json.loads((state / "state.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return local if _same_process(local) and _healthy(local.endpoint) else None
+    return local if _same_process(local) and _healthy(local) else None
 
 
 def down(state: Path = STATE) -> bool:
@@ -147,6 +149,7 @@ def _settings(state: Path, port: int) -> Settings:
     return Settings(
         port=port,
         state=str(state),
+        token=secrets.token_hex(8),
         project_python=sys.executable,
         project_packages=tuple(packages),
         java_home=_java_home(),
@@ -184,7 +187,7 @@ def _free_port() -> int:
 def _wait_until_healthy(local: LocalAws, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        if _healthy(local.endpoint):
+        if _healthy(local):
             return
         time.sleep(0.05)
     lines = Path(local.log).read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -195,11 +198,13 @@ def _wait_until_healthy(local: LocalAws, process: subprocess.Popen[bytes]) -> No
     )
 
 
-def _healthy(endpoint: str) -> bool:
+def _healthy(local: LocalAws) -> bool:
+    """Whether this very server answers; another one may have the port."""
+    url = f"{local.endpoint}/_ministack/health"
     try:
-        with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as response:  # noqa: S310 - http on 127.0.0.1
-            return bool(response.status == 200)
-    except (OSError, urllib.error.URLError):
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - http on 127.0.0.1
+            return bool(json.load(response).get("edition") == local.token)
+    except (OSError, ValueError):
         return False
 
 

@@ -21,6 +21,7 @@ class Settings:
     Args:
         port: On 127.0.0.1.
         state: Folder for everything that it writes; removed by `asl local down`.
+        token: Told by the server's health page, so that another server on the port is not taken for it.
         project_python: Interpreter of Glue jobs; its site-packages hold PySpark.
         project_packages: Its site-packages folders.
         java_home: For Spark; None leaves it to PATH.
@@ -31,6 +32,7 @@ class Settings:
 
     port: int
     state: str
+    token: str
     project_python: str
     project_packages: tuple[str, ...] = ()
     java_home: str | None = None

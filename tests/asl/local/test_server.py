@@ -42,10 +42,15 @@ def test_it_listens_on_this_machine_only(local_aws):
 def test_a_reused_pid_is_not_taken_for_the_server(tmp_path):
     state = tmp_path / "state"
     state.mkdir()
-    stranger = server.LocalAws(os.getpid(), "1", 1, str(state), str(state / "log"))
+    stranger = server.LocalAws(os.getpid(), "1", 1, "token", str(state), str(state / "log"))
     (state / "state.json").write_text(json.dumps(dataclasses.asdict(stranger)))
     assert server.find(state) is None
     assert not server.down(state)  # this very process is the stranger: it would not get here
+
+
+def test_another_server_on_its_port_is_not_taken_for_it(local_aws):
+    assert server.find(Path(local_aws.state)) == local_aws
+    assert not server._healthy(dataclasses.replace(local_aws, token="another"))
 
 
 def test_a_start_that_fails_says_why(tmp_path, monkeypatch):
