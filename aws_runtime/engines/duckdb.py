@@ -94,7 +94,14 @@ class DuckDBEngine:
 
     def _parquet(self, file: InputFile) -> str:
         parquet.verify(file.path, file.uri)
-        return f"SELECT *, {text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW} FROM read_parquet({text(file.path)}, file_row_number=true, hive_partitioning=false)"
+        source = f"read_parquet({text(file.path)}, file_row_number=true, hive_partitioning=false)"
+        try:
+            self.connection.execute(f"DESCRIBE SELECT * FROM {source}")
+        except duckdb.Error as error:
+            raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
+        return (
+            f"SELECT *, {text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW} FROM {source}"
+        )
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce and split `frame`."""
