@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
+import aws_runtime
 import aws_runtime.glue.materialize as script
 from aws_runtime.engines import InputFile, Limits
 from aws_runtime.step import run_step
+from ingestion_assets.pipelines.orders_etl import transforms
 from ingestion_assets.pipelines.orders_etl.pipeline import order_lines, pipeline
 from ingestion_assets.pipelines.orders_etl.sample_data import write_orders
 from ingestion_assets.plan import asset_plan
@@ -50,9 +54,23 @@ def s3(endpoint: str) -> Any:
     )
     for bucket in ("landing", "staging", "quarantine"):
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    plan = asset_plan(pipeline, order_lines).to_json() | {"engine": "spark"}
+    plan = asset_plan(pipeline, order_lines).to_json()
+    plan |= {"engine": "spark", "transform": "pipeline_code.orders_etl.transforms:order_lines"}
     client.put_object(Bucket="staging", Key="plan.json", Body=json.dumps(plan))
     return client
+
+
+def extra_py_files(folder: Path) -> Path:
+    """The zip that Glue puts on the path of driver and workers."""
+    path = folder / "extra.zip"
+    package = Path(aws_runtime.__file__).parent
+    with zipfile.ZipFile(path, "w") as extra:
+        for module in sorted(package.rglob("*.py")):
+            extra.write(module, module.relative_to(package.parent))
+        for empty in ("pipeline_code/__init__.py", "pipeline_code/orders_etl/__init__.py"):
+            extra.writestr(empty, "")
+        extra.write(transforms.__file__, "pipeline_code/orders_etl/transforms.py")
+    return path
 
 
 def run_job(endpoint: str, execution: str, key: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -69,9 +87,20 @@ def run_job(endpoint: str, execution: str, key: str, folder: Path) -> subprocess
         "quarantine": "s3://quarantine/",
         "enable-metrics": "true",
     }
+    # -S and the path: nothing but the zip and installed distributions, so not this checkout.
+    installed = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    path = os.pathsep.join([str(extra_py_files(folder)), *dict.fromkeys(installed)])
+    job = folder / "materialize.py"
+    job.write_bytes(Path(script.__file__).read_bytes())
     return subprocess.run(
-        [sys.executable, script.__file__, *(part for n, v in given.items() for part in (f"--{n}", v))],
-        env={**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "TMPDIR": str(folder)},
+        [sys.executable, "-S", str(job), *(part for n, v in given.items() for part in (f"--{n}", v))],
+        env={
+            **os.environ,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": endpoint,
+            "TMPDIR": str(folder),
+            "PYTHONPATH": path,
+        },
         cwd=folder,
         capture_output=True,
         text=True,
