@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class RejectedFile(Exception):
+class RejectedFile(Exception):  # noqa: N818 - an answer about the data, not a fault
     """A whole file that cannot be ingested; it is kept, tracked and alerted, never dropped.
 
     Args:
@@ -19,5 +19,5 @@ class RejectedFile(Exception):
         self.uri = uri
 
 
-class RowsNotConserved(Exception):
+class RowsNotConserved(Exception):  # noqa: N818 - says what is wrong
     """Rows in differ from rows out plus rows quarantined: a fault of ours, never of the data."""

@@ -6,8 +6,9 @@ builds the same plan in memory, so that all three lives of an asset run the same
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any
 
 from aws_runtime.codec import decode, encode
 from aws_runtime.contract import Contract

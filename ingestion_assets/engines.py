@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import get_args
 
 import aws_runtime.engines
@@ -25,7 +26,7 @@ def known_engines() -> Iterator[Capabilities]:
             yield capabilities
 
 
-def choose_engine(asset: IngestionAsset, formats: Set[str]) -> str:
+def choose_engine(asset: IngestionAsset, formats: AbstractSet[str]) -> str:
     """Return the most preferred engine that reads `formats` where the asset's processor runs.
 
     Raises:

@@ -61,7 +61,7 @@ class Summary:
 def _order(rng: random.Random, number: int, day: date) -> Order:
     customer = rng.randrange(1, 2_000)
     first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
-    products = []
+    products: list[dict[str, Any]] = []
     for _ in range(rng.choices((1, 2, 3, 4, 5), weights=(5, 4, 3, 2, 1))[0]):
         item = rng.randrange(len(CATALOGUE))
         name, category, price = CATALOGUE[item]
