@@ -63,6 +63,13 @@ def alarms(pipeline: Pipeline, functions: Sequence[str]) -> Iterator[Alarm]:
         "AWS/SQS|ApproximateNumberOfMessagesVisible",
         {"QueueName": f"${{{names.logical_id('DeadLetters', name)}.QueueName}}"},
     )
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+    yield alarm(
+        "Undelivered",
+        f"{name}: an event could neither start a run nor become a dead letter; see the files that have no run",
+        "AWS/Events|InvocationsFailedToBeSentToDlq",
+        {"RuleName": f"${{{names.logical_id('Rule', name)}}}"},
+    )
     for asset in functions:
         function = {"FunctionName": f"${{{names.function_id(name, asset)}}}"}
         # One error is retried by the state machine; errors for a quarter of an hour are not transient.

@@ -18,7 +18,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_error_line(case, update_golden):
+def test_error_line(case, update_golden, monkeypatch):
+    monkeypatch.chdir(DOCS.parents[1])  # a declaration's file is told relative to where one works
     name = f"tests.golden.errors.{case}" + (".pipeline" if (ERRORS / case).is_dir() else "")
     module = importlib.import_module(name)
     with pytest.raises(CompileError) as caught:

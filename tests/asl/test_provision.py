@@ -143,6 +143,7 @@ def test_every_pipeline_has_its_alarms():
         ("ExecutionsTimedOut", 1),
         ("ExecutionThrottled", 3),
         ("ApproximateNumberOfMessagesVisible", 1),
+        ("InvocationsFailedToBeSentToDlq", 1),
         ("Errors", 3),
         ("Throttles", 3),
     ]
