@@ -60,7 +60,9 @@ def role(given: Role) -> dict[str, Any]:
     if given.uses_data_key:
         allowed.append(_if(HAS_KEY, _allow_key("${KmsKeyArn}")))
     if given.uses_topic_key:
-        allowed.append(_if(OWN_TOPIC_KEY, _allow_key("${AlertKey.Arn}"), _allow_key("${KmsKeyArn}")))
+        # A given key is that of the data and of the topics.
+        given_key = None if given.uses_data_key else _allow_key("${KmsKeyArn}")
+        allowed.append(_if(OWN_TOPIC_KEY, _allow_key("${AlertKey.Arn}"), given_key))
     if given.in_vpc:
         allowed.append(_if(HAS_VPC, statements((VPC,))[0]))
     resource: dict[str, Any] = {

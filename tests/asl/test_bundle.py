@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asl.emit import transform_code
 from asl.emit.bundle import Bundle, bundle, closure, zipped
 from asl.emit.imports import imports
 from ingestion_assets.pipelines.orders_etl.pipeline import order_lines, pipeline
@@ -97,6 +98,17 @@ def test_every_module_in_the_zip_imports_with_the_zip_alone(given, tmp_path):
 def test_closure_follows_imports_into_packages():
     names = {path.name for path in closure(["aws_runtime.plan"])}
     assert names == {"__init__.py", "codec.py", "contract.py", "plan.py"}
+
+
+def test_files_are_parsed_once_whatever_the_number_of_assets(monkeypatch):
+    """What keeps a thousand assets linear: their code is that of a few files."""
+    parsed = []
+    monkeypatch.setattr(transform_code, "imports", lambda source, file: parsed.append(file) or ())
+    transform_code._imports.cache_clear()
+    for asset in diamond.pipeline.assets * 10:
+        bundle(asset, asset_plan(diamond.pipeline, asset))
+    transform_code._imports.cache_clear()
+    assert [Path(file).name for file in parsed] == ["transforms.py"]
 
 
 def test_digest_depends_on_paths_and_contents_only():

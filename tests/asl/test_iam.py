@@ -142,3 +142,19 @@ def test_wildcard_under_a_condition_is_found_too():
     assert [found.what for found in wildcards.check({"Resources": {"R": made}})] == [
         "allows a:B on every resource, without a reason"
     ]
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+@pytest.mark.parametrize(("data", "topic"), [(True, True), (True, False), (False, True)])
+def test_keys_are_allowed_where_they_are_used_and_once(has_key, data, topic):
+    made = role(Role("R", "states.amazonaws.com", (), "p", uses_data_key=data, uses_topic_key=topic))
+    conditions = {"HasKmsKey": has_key, "OwnsAlertKey": not has_key}
+    chosen = [
+        then if conditions[condition] else otherwise
+        for condition, then, otherwise in (
+            s["Fn::If"] for s in made["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        )
+    ]
+    keys = [text(statement["Resource"]) for statement in chosen if "Resource" in statement]
+    expected = ["${KmsKeyArn}"] if has_key else ["${AlertKey.Arn}"] * topic
+    assert keys == expected
