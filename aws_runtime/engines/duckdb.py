@@ -29,6 +29,7 @@ from aws_runtime.engines import (
 )
 from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
+from aws_runtime.engines.duckdb_explode import one_scan
 from aws_runtime.engines.duckdb_write import write_bad, write_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved
 from aws_runtime.formats import json, parquet
@@ -316,7 +317,8 @@ def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         (work / "files").mkdir()
-        yield DuckDBEngine(connection, work / "files")
+        with one_scan():
+            yield DuckDBEngine(connection, work / "files")
     finally:
         connection.close()
         shutil.rmtree(work, ignore_errors=True)

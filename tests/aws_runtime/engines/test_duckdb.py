@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from aws_runtime.contract import Column, Contract, DataType, Drift, Field
 from aws_runtime.engines import InputFile, Limits, ReadAgain
 from aws_runtime.engines.duckdb import open_engine
+from aws_runtime.engines.duckdb_explode import one_scan
 from aws_runtime.errors import RejectedFile
 from aws_runtime.plan import FormatPlan, PartitionPlan
 
@@ -203,3 +205,20 @@ def test_what_is_not_parquet_is_rejected(tmp_path: Path, data: bytes, code: str)
     with open_engine(limits(tmp_path)) as engine, pytest.raises(RejectedFile) as caught:
         engine.read([InputFile(str(path), "s3://b/rows.parquet")], FormatPlan("parquet"), DATED)
     assert caught.value.code == code
+
+
+def test_the_faster_explode_gives_the_rows_of_narwhals_own() -> None:
+    connection = duckdb.connect()
+    relation = connection.sql(
+        """SELECT * FROM (VALUES (1, [10, 20], 'a'), (2, [], 'b'), (3, NULL, 'c'), (4, [NULL, 30], 'd'))
+        AS t(id, "the items", other)"""
+    )
+    frame = nw.from_native(relation)
+    own = nw.to_native(frame.explode("the items"))
+    with one_scan():
+        ours = nw.to_native(frame.explode("the items"))
+    assert ours.columns == own.columns == ["id", "the items", "other"]
+    assert ours.types == own.types
+    assert sorted(ours.fetchall(), key=str) == sorted(own.fetchall(), key=str)
+    assert "UNION" in own.sql_query().upper()
+    assert "UNION" not in ours.sql_query().upper()
