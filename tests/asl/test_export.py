@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -48,23 +49,31 @@ def test_golden_template_passes_every_check(name):
 SCRIPT = """
 import sys
 from pathlib import Path
-from asl.checks.templates import check_template
 from asl.compiler import compile_pipelines, export
 from ingestion_assets.pipelines import discover
-export(compile_pipelines(reversed(discover("tests.pipelines"))), Path(sys.argv[1]))
+pipelines = discover("tests.pipelines")
+assert __import__("aws_runtime").__file__.startswith(str(Path.cwd()))
+export(compile_pipelines(pipelines[::int(sys.argv[2])]), Path(sys.argv[1]))
 """
 
 
-def test_the_same_bytes_whatever_the_hash_seed_the_time_zone_and_the_order(tmp_path):
+def test_the_same_bytes_whatever_the_hash_seed_the_time_zone_the_order_and_the_place(tmp_path):
+    places = (tmp_path / "here", tmp_path / "over there")
+    sources = ROOT
+    for place in places:
+        for package in ("asl", "aws_runtime", "ingestion_assets", "tests/pipelines"):
+            shutil.copytree(sources / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+        sources = place
     exports = []
-    for seed, zone in (("0", "UTC"), ("4242", "Asia/Tokyo")):
-        folder = tmp_path / seed
-        environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", SCRIPT, str(folder)]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300)
-        exports.append(files(folder))
-    export(compile_pipelines(discover("tests.pipelines")), tmp_path / "here")
-    assert exports[0] == exports[1] == files(tmp_path / "here")
+    for place, seed, zone, order in zip(
+        places, ("0", "4242"), ("UTC", "Asia/Tokyo"), ("1", "-1"), strict=True
+    ):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": str(place)}
+        command = [sys.executable, "-c", SCRIPT, "build", order]
+        subprocess.run(command, cwd=place, env=environment, check=True, timeout=300)
+        exports.append(files(place / "build"))
+    assert len(exports[0]) > 20
+    assert exports[0] == exports[1]
 
 
 def test_manifest_lists_what_is_uploaded_with_its_hash(tmp_path):
