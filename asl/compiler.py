@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asl import declarations
+from asl.compiled import CompiledAsset, CompiledPipeline
 from asl.emit import cloudformation
 from asl.emit import export as exporting
 from asl.emit.budget import budget
@@ -24,7 +25,7 @@ from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
 from asl.ir import App, Diagnostic
 from asl.lower import lower_pipeline
-from asl.provision import CompiledAsset, CompiledPipeline, provision
+from asl.provision import provision
 from aws_runtime.engines import load_engine
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError, Where

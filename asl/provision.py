@@ -11,23 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from asl import monitoring, names, permissions
-from asl.emit.budget import Budget
-from asl.emit.bundle import ENTRY_POINTS, Bundle
-from asl.emit.hive import hive_type
-from asl.emit.layer import Pins
+from asl.asset_resources import database_name, function, job, layer_id, table
+from asl.compiled import CompiledPipeline
 from asl.emit.templates.s3 import physical_name
-from asl.ir import Machine, Permission
+from asl.ir import Permission
 from asl.resources import (
     AlertKey,
     Bucket,
-    CatalogColumn,
     CatalogDatabase,
-    CatalogTable,
     Crawler,
     DeadLetterQueue,
     EventRule,
-    Function,
-    GlueJob,
     Layer,
     LogGroup,
     Output,
@@ -37,58 +31,9 @@ from asl.resources import (
     Topic,
     TrackingTable,
 )
-from aws_runtime.contract import Column
-from aws_runtime.plan import AssetPlan
-from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.pipeline import Pipeline
 
 ALERT_KEY = "AlertKey"
-
-
-@dataclass(frozen=True)
-class CompiledAsset:
-    """One asset with what ships for it.
-
-    Args:
-        asset: The declaration.
-        plan: Its plan.
-        bundle: Its zip.
-        plan_key: S3 key of the plan that a Glue job reads; None for a function, whose zip holds it.
-        script_key: S3 key of the Glue script; None for a function.
-        pins: Its function's layer; None for a Glue job.
-        modules: `name==version` of what a Glue job installs.
-    """
-
-    asset: IngestionAsset
-    plan: AssetPlan
-    bundle: Bundle
-    plan_key: str | None
-    script_key: str | None
-    pins: Pins | None
-    modules: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CompiledPipeline:
-    """One pipeline, its machine in Amazon States Language, and its assets.
-
-    Args:
-        pipeline: The declaration.
-        machine: Its state machine.
-        definition: The machine's JSON, with `${Name}` placeholders.
-        substitutions: Template text by placeholder.
-        budget: What the machine needs of AWS's limits, and what it costs.
-        permissions: What the machine's states call.
-        assets: In the order of the declaration.
-    """
-
-    pipeline: Pipeline
-    machine: Machine
-    definition: Mapping[str, Any]
-    substitutions: Mapping[str, str]
-    budget: Budget
-    permissions: tuple[Permission, ...]
-    assets: tuple[CompiledAsset, ...]
 
 
 @dataclass(frozen=True)
@@ -107,11 +52,6 @@ def provision(compiled: Sequence[CompiledPipeline]) -> Provisioned:
     return Provisioned(tuple(resources), tuple(_outputs(compiled)))
 
 
-def database_name(pipeline: Pipeline) -> str:
-    """Return the name of the pipeline's Glue database."""
-    return pipeline.catalog.database or pipeline.name
-
-
 def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
     triggers = {_trigger_bucket(each.pipeline) for each in compiled}
     for name in sorted(_buckets(compiled)):
@@ -124,7 +64,7 @@ def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
         yield CatalogDatabase(names.database_id(name), name, f"Tables of {', '.join(users)}")
     pins = {item.pins.engine: item.pins for each in compiled for item in each.assets if item.pins}
     for engine, found in sorted(pins.items()):
-        yield Layer(_layer_id(engine), engine, found.key)
+        yield Layer(layer_id(engine), engine, found.key)
 
 
 def _buckets(compiled: Iterable[CompiledPipeline]) -> set[str]:
@@ -141,15 +81,11 @@ def _trigger_bucket(pipeline: Pipeline) -> str:
     return next(s.bucket.name for s in pipeline.sources if s.name == pipeline.trigger.source)
 
 
-def _layer_id(engine: str) -> str:
-    return names.logical_id("Layer", engine)
-
-
 def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
     pipeline = each.pipeline
     for item in each.assets:
-        yield from _function(each, item) if item.script_key is None else _job(pipeline, item)
-        yield _table(pipeline, item)
+        yield from function(pipeline, item) if item.script_key is None else job(pipeline, item)
+        yield table(pipeline, item)
     yield from _crawler(pipeline)
     yield TrackingTable(names.tracking_id(pipeline.name), pipeline.name)
     yield Topic(names.topic_id(pipeline.name), pipeline.alerts.email, pipeline.name)
@@ -159,133 +95,6 @@ def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
     jobs = [item.asset.name for item in each.assets if item.script_key is not None]
     yield from monitoring.alarms(pipeline, functions)
     yield monitoring.dashboard(pipeline, functions, jobs)
-
-
-def _environment(pipeline: Pipeline, asset: IngestionAsset) -> dict[str, str]:
-    destination = asset.destination
-    return {
-        "DESTINATION": f"s3://${{{names.bucket_id(destination.bucket.name)}}}/{destination.prefix}",
-        "QUARANTINE": f"s3://${{{names.bucket_id(pipeline.quarantine.name)}}}/",
-    }
-
-
-def _tags(asset: IngestionAsset) -> dict[str, str]:
-    return {"asset": asset.name, **asset.tags}
-
-
-def _description(asset: IngestionAsset, limit: int = 256) -> str:
-    first = (asset.description or asset.name).partition("\n")[0]
-    return first if len(first) <= limit else first[: limit - 1] + "…"
-
-
-def _function(each: CompiledPipeline, item: CompiledAsset) -> Iterator[Resource]:
-    pipeline, asset = each.pipeline, item.asset
-    key = (pipeline.name, asset.name)
-    role, logs = names.logical_id("FunctionRole", *key), names.logical_id("FunctionLogs", *key)
-    yield LogGroup(
-        logs,
-        f"/aws/lambda/${{AWS::StackName}}/{pipeline.name}/{asset.name}",
-        pipeline.log_retention_days,
-        pipeline.name,
-    )
-    yield Role(
-        role,
-        "lambda.amazonaws.com",
-        permissions.function(pipeline, asset, logs),
-        pipeline.name,
-        uses_data_key=True,
-        in_vpc=True,
-    )
-    yield Function(
-        id=names.function_id(*key),
-        role=role,
-        layer=_layer_id(item.plan.engine),
-        log_group=logs,
-        key=item.bundle.key,
-        handler=f"{ENTRY_POINTS['lambda']}.handler",
-        memory_mb=asset.processor.memory_mb,
-        storage_mb=asset.processor.storage_mb,
-        timeout_seconds=asset.processor.timeout_seconds,
-        environment={**_environment(pipeline, asset), "POWERTOOLS_SERVICE_NAME": pipeline.name},
-        description=_description(asset),
-        pipeline=pipeline.name,
-        tags=_tags(asset),
-    )
-
-
-def _job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
-    asset = item.asset
-    key = (pipeline.name, asset.name)
-    role = names.logical_id("JobRole", *key)
-    script = item.script_key or ""
-    places, logs = _environment(pipeline, asset), permissions.job_logs(pipeline, asset)
-    for kind in ("output", "error"):
-        yield LogGroup(
-            names.logical_id(f"Job{kind.title()}Logs", *key),
-            f"{logs}/{kind}",
-            pipeline.log_retention_days,
-            pipeline.name,
-        )
-    yield Role(
-        role,
-        "glue.amazonaws.com",
-        permissions.job(pipeline, asset, (item.bundle.key, item.plan_key or "", script)),
-        pipeline.name,
-        uses_data_key=True,
-    )
-    yield GlueJob(
-        id=names.job_id(*key),
-        role=role,
-        script_key=script,
-        arguments={
-            "--additional-python-modules": ",".join(item.modules),
-            # https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging-enable.html
-            "--custom-logGroup-prefix": logs,
-            "--destination": places["DESTINATION"],
-            "--enable-continuous-cloudwatch-log": "true",
-            "--enable-job-insights": "true",
-            "--enable-metrics": "true",
-            "--enable-observability-metrics": "true",
-            "--extra-py-files": f"s3://${{ArtifactsBucket}}/{item.bundle.key}",
-            "--job-language": "python",
-            "--plan": f"s3://${{ArtifactsBucket}}/{item.plan_key}",
-            "--quarantine": places["QUARANTINE"],
-        },
-        workers=asset.processor.workers,
-        timeout_minutes=-(-asset.processor.timeout_seconds // 60),
-        concurrent_runs=CONCURRENT_JOB_RUNS,
-        description=_description(asset),
-        pipeline=pipeline.name,
-        tags=_tags(asset),
-    )
-
-
-#: Runs of one job at a time. More executions wait in their retries, which is cheaper than workers.
-CONCURRENT_JOB_RUNS = 10
-
-
-def _table(pipeline: Pipeline, item: CompiledAsset) -> CatalogTable:
-    asset, contract = item.asset, item.plan.output.contract
-    by_name = {column.name: column for column in contract.columns}
-
-    def column(given: Column) -> CatalogColumn:
-        kind = hive_type(given.type, f"{contract.name}.{given.name}", asset.where)
-        return CatalogColumn(given.name, kind, given.description[:255])
-
-    keys = tuple(
-        CatalogColumn(by.name, column(by_name[by.column]).type if by.transform == "identity" else "string")
-        for by in item.plan.output.partition_by
-    )
-    return CatalogTable(
-        id=names.table_id(pipeline.name, asset.name),
-        database=names.database_id(database_name(pipeline)),
-        name=permissions.table_name(asset),
-        location=_environment(pipeline, asset)["DESTINATION"],
-        columns=tuple(column(given) for given in contract.columns),
-        partition_keys=keys,
-        compression=asset.destination.compression,
-        description=_description(asset, 2048),
-    )
 
 
 def _crawler(pipeline: Pipeline) -> Iterator[Resource]:

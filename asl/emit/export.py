@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from asl import names
+from asl.compiled import CompiledPipeline
 from asl.emit.bundle import zipped
 from asl.emit.cloudformation import template_bytes
-from asl.provision import CompiledPipeline, dead_letters_id
+from asl.provision import dead_letters_id
 from ingestion_assets.errors import CompileError, Where
 
 MANIFEST = "manifest.json"
