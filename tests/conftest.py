@@ -79,7 +79,7 @@ def aws(local_aws):
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The local Spark session that the Spark engine finds running; one for all tests of a process."""
     from aws_runtime.engines import Limits  # noqa: PLC0415 - only where Spark is used
-    from aws_runtime.engines.spark import session  # noqa: PLC0415 - only where Spark is used
+    from aws_runtime.engines.spark_session import session  # noqa: PLC0415 - only where Spark is used
 
     running = session(Limits(1024 * 2**20, 2, str(tmp_path_factory.mktemp("spark"))))
     running.sparkContext.setLogLevel("ERROR")

@@ -9,9 +9,6 @@ compiler can ask for `CAPABILITIES` without it.
 from __future__ import annotations
 
 import functools
-import os
-import re
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,12 +28,13 @@ from aws_runtime.engines import (
     spark_json,
 )
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
-from aws_runtime.engines.spark_files import in_s3, spark_path
+from aws_runtime.engines.spark_files import groups, shown_path, spark_path
 from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, LINE, SOURCE_ERROR, SOURCE_TEXT
+from aws_runtime.engines.spark_parquet import read_parquet
+from aws_runtime.engines.spark_session import session, settled
 from aws_runtime.engines.spark_survey import extra_columns, judge_columns, numbered, survey
 from aws_runtime.engines.spark_write import write_quarantine, write_valid
 from aws_runtime.errors import RejectedFile, RowsNotConserved
-from aws_runtime.formats import parquet
 from aws_runtime.formats.json import MALFORMED, Options
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, text_type, violations
@@ -54,20 +52,6 @@ CAPABILITIES = Capabilities(
     requirements=("narwhals",),
     preference={"json": 50, "parquet": 50},
 )
-
-#: What results depend on; set for the step and put back after it, as the session may be another's.
-SETTINGS = {
-    "spark.sql.ansi.enabled": "false",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.caseSensitive": "true",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # Dates before 1582 are written as they are, not refused.
-    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
-    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
-    "spark.sql.files.ignoreMissingFiles": "false",
-    "spark.sql.files.ignoreCorruptFiles": "false",
-    "spark.sql.sources.partitionOverwriteMode": "static",
-}
 
 _HIDDEN = {SOURCE_ROW: "BIGINT", SOURCE_URI: "STRING", SOURCE_ERROR: "STRING", SOURCE_TEXT: "STRING"}
 _BAD = "row_is_bad"
@@ -87,41 +71,12 @@ class Judged:
 def open_engine(limits: Limits) -> Iterator[SparkEngine]:
     """Open the engine on the running session, or on a local one where there is none."""
     spark = session(limits)
-    before = {name: spark.conf.get(name, None) for name in SETTINGS}
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
     engine = SparkEngine(spark, Path(limits.spill_directory))
-    try:
-        yield engine
-    finally:
-        engine.release()
-        for name, was in before.items():
-            if was is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, was)
-
-
-def session(limits: Limits) -> SparkSession:
-    """Return the session of this process; under `spark-submit`, and so on Glue, it is the cluster's."""
-    from pyspark.sql import SparkSession  # noqa: PLC0415 - see the module's docstring
-
-    builder = SparkSession.builder.appName("ingestion-assets")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ and SparkSession.getActiveSession() is None:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        local = {
-            "spark.master": f"local[{limits.threads}]",
-            "spark.driver.memory": f"{max(limits.memory_bytes // 2**20, 512)}m",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.sql.shuffle.partitions": str(2 * limits.threads),
-        }
-        for name, value in local.items():
-            builder = builder.config(name, value)
-    made: SparkSession = builder.getOrCreate()
-    return made
+    with settled(spark):
+        try:
+            yield engine
+        finally:
+            engine.release()
 
 
 class SparkEngine:
@@ -146,7 +101,7 @@ class SparkEngine:
     def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> DataFrame:  # noqa: A002
         """Return the records of `files`: text leaves of JSON, typed columns of Parquet."""
         if format.name == "parquet":
-            return self._read_parquet(files, contract)
+            return read_parquet(self.spark, files, contract)
         return self._read_json(files, format, contract)
 
     def _read_json(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
@@ -160,7 +115,7 @@ class SparkEngine:
                 for file, given in whole
             ]
         if lines:
-            names = {_named(spark_path(file.path) or file.path): file.uri for file in lines}
+            names = {shown_path(spark_path(file.path) or file.path): file.uri for file in lines}
             parts.append(self._lines(lines).mapPartitions(spark_json.parse_lines(reader, names)))
         rows = context.union(parts) if len(parts) != 1 else parts[0]
         frame = self._keep(self.spark.createDataFrame(rows, _read_schema(contract), verifySchema=False))
@@ -175,42 +130,8 @@ class SparkEngine:
         """Return (bytes of the line, its file, where its split begins) of every line."""
         columns = ("CAST(value AS BINARY)", "_metadata.file_path", "_metadata.file_block_start")
         reader = self.spark.read.option("__globPaths__", "false").option("lineSep", "\n")
-        frames = [reader.text(group).selectExpr(*columns) for group in _groups(files)]
+        frames = [reader.text(group).selectExpr(*columns) for group in groups(files)]
         return functools.reduce(lambda left, right: left.unionAll(right), frames).rdd
-
-    def _read_parquet(self, files: Sequence[InputFile], contract: Contract) -> DataFrame:
-        from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - see the module's docstring
-        from pyspark.errors import AnalysisException  # noqa: PLC0415 - see the module's docstring
-        from pyspark.sql import functions as f  # noqa: PLC0415 - see the module's docstring
-
-        hidden = [
-            f.expr(f"CAST(NULL AS {_HIDDEN[name]})").alias(name) for name in (SOURCE_ERROR, SOURCE_TEXT)
-        ]
-        if not files:
-            empty = ", ".join(f"{quote(c.name)} {type_name(c.type)}" for c in contract.columns)
-            frame = self.spark.createDataFrame([], f"{empty}, {SOURCE_ROW} BIGINT, {SOURCE_URI} STRING")
-            return frame.select("*", *hidden)
-        for file in files:
-            _verify(file)
-        names = {_named(spark_path(file.path) or file.path): file.uri for file in files}
-        reader = self.spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
-        # Spark shows a file's path URL-encoded, but for the plus sign.
-        name = f.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
-        known = f.create_map(*(f.lit(part) for pair in names.items() for part in pair))
-        position = f.expr("_metadata.row_index + 1").alias(SOURCE_ROW)
-        try:
-            frames = [
-                reader.parquet(*group).select("*", position, known[name].alias(SOURCE_URI), *hidden)
-                for group in _groups(files)
-            ]
-        except (AnalysisException, Py4JJavaError) as error:
-            if not re.search("corrupted file|is not a Parquet file|Unable to infer schema", str(error)):
-                raise
-            named = (file.uri for file in files if Path(file.path).name in str(error))
-            raise RejectedFile(
-                "CorruptFile", "the Parquet footer cannot be read", next(named, files[0].uri)
-            ) from error
-        return functools.reduce(lambda left, right: left.unionByName(right), frames)
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce the columns, judge every row, and split by the verdict."""
@@ -308,33 +229,6 @@ def _read_schema(contract: Contract) -> str:
             f"{SOURCE_ROW} BIGINT, {LINE} BIGINT, {SOURCE_URI} STRING, {BLOCK} BIGINT",
         ]
     )
-
-
-def _named(path: str) -> str:
-    """Return a path as Spark's `_metadata.file_path` shows it, decoded: `file:/tmp/x`."""
-    return path.replace("file:///", "file:/", 1)
-
-
-def _groups(files: Sequence[InputFile]) -> list[list[str]]:
-    """Return what each reader reads: one all plain paths, and one each path that looks like a pattern.
-
-    Even told not to expand patterns, Spark 3.5 reads a file twice where one of several paths holds
-    a pattern's characters; alone it is read as it is.
-    """
-    paths = [spark_path(file.path) or file.path for file in files]
-    odd = [path for path in paths if re.search(r"[*?{}\[\]\\]", path)]
-    plain = [path for path in paths if path not in odd]
-    return [*([plain] if plain else []), *([path] for path in odd)]
-
-
-def _verify(file: InputFile) -> None:
-    """Reject what is no Parquet by its first and last bytes, and names that Spark would skip."""
-    if spark_path(file.path) is None:
-        raise RejectedFile(
-            "HiddenName", "Spark skips names that begin with _ or .: rename the file", file.uri
-        )
-    if not in_s3(file.path):
-        parquet.verify(file.path, file.uri)
 
 
 def _type(frame: DataFrame, name: str) -> DataType:

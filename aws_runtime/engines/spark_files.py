@@ -7,10 +7,13 @@ S3 is called by boto3 and not through Hadoop, because Hadoop reads `//` in a key
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from aws_runtime.engines import InputFile
 
 
 def in_s3(path: str) -> bool:
@@ -35,6 +38,23 @@ def spark_path(path: str) -> str | None:
     if in_s3(path):
         return None if "//" in path.removeprefix("s3://") else path
     return f"file://{Path(path).absolute()}"
+
+
+def shown_path(path: str) -> str:
+    """Return a path as Spark's `_metadata.file_path` shows it, decoded: `file:/tmp/x`."""
+    return path.replace("file:///", "file:/", 1)
+
+
+def groups(files: Sequence[InputFile]) -> list[list[str]]:
+    """Return what each reader reads: one all plain paths, and one each path that looks like a pattern.
+
+    Even told not to expand patterns, Spark 3.5 reads a file twice where one of several paths holds
+    a pattern's characters; alone it is read as it is.
+    """
+    paths = [spark_path(file.path) or file.path for file in files]
+    odd = [path for path in paths if re.search(r"[*?{}\[\]\\]", path)]
+    plain = [path for path in paths if path not in odd]
+    return [*([plain] if plain else []), *([path] for path in odd)]
 
 
 def size(path: str) -> int:

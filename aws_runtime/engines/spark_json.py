@@ -12,7 +12,6 @@ records that DuckDB's reader refuses.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from aws_runtime.contract import Contract, DataType
+from aws_runtime.contract import Contract
 from aws_runtime.engines import InputFile
 from aws_runtime.engines.spark_files import fetch, head, in_s3, size, spark_path
+from aws_runtime.engines.spark_text import Number, integer, leaf_text, real, spans, without_trailing_commas
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats import json as json_format
 from aws_runtime.formats.json import Layout, Options, Prepared
@@ -39,11 +39,9 @@ BLOCK = "source_block"
 
 #: Arrays, objects of several lines and compressed files are parsed in one piece on the driver: a
 #: 1 GB array took more than a 2 GB heap when Spark parsed it.
-WHOLE_BYTES = 256 * 1024 * 1024
+WHOLE_BYTES = 128 * 1024 * 1024
 
 Row = tuple[Any, ...]
-
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Reader:
             given, reason = relaxed, json_format.explain(relaxed, self.contract, self.options)
         if reason is not None:
             return self._broken(data, reason)
-        value = json.loads(given, parse_int=_integer, parse_float=_real, parse_constant=_Number)
+        value = json.loads(given, parse_int=integer, parse_float=real, parse_constant=Number)
         if _SURROGATE.search(given) and not _encodes(value):
             return self._broken(data, "record: not valid JSON")
         columns = self.contract.columns
@@ -180,20 +178,12 @@ def _values(given: Prepared, uri: str, reader: Reader) -> list[Row] | None:
 def _parsed(data: bytes, layout: Layout, reader: Reader) -> list[Row]:
     text, most = data.decode(), reader.options.max_record_bytes
     try:
-        spans = list(_spans(text, layout))
+        found = list(spans(text, layout))
     except ValueError:
         text = without_trailing_commas(data).decode()
-        spans = list(_spans(text, layout))
-    parts = (text[start:end].encode() for start, end in spans)
+        found = list(spans(text, layout))
+    parts = (text[start:end].encode() for start, end in found)
     return [reader.row(part[: most + 1], too_long=len(part) > most) for part in parts]
-
-
-_TRAILING = re.compile(rb'("(?:[^"\\]|\\.)*")|,(?=[ \t\r\n]*[}\]])', re.DOTALL)
-
-
-def without_trailing_commas(data: bytes) -> bytes:
-    """Return JSON text without commas that nothing follows: DuckDB's reader takes them, Python's does not."""
-    return _TRAILING.sub(lambda found: found.group(1) or b"", data)
 
 
 def _any_line(given: Prepared, options: Options) -> bool:
@@ -207,59 +197,6 @@ def _is_object(data: bytes) -> bool:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
         return False
-
-
-_SPACE = re.compile(r"[ \t\r\n]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-
-
-def _spans(text: str, layout: Layout) -> Iterator[tuple[int, int]]:
-    """Yield where each value of an array, or of a file of objects, begins and ends.
-
-    Raises:
-        ValueError: The text is no such sequence.
-    """
-    array = layout is Layout.ARRAY
-    at = _skip(text, 0)
-    if array:
-        at = _skip(text, at + 1)
-        if text[at : at + 1] == "]":
-            return _ended(text, at + 1)
-    while at < len(text):
-        end = _end(text, at)
-        yield at, end
-        at = _skip(text, end)
-        if array and text[at : at + 1] == "]":
-            return _ended(text, at + 1)
-        if array and text[at : at + 1] != ",":
-            raise ValueError(f"expected , or ] at character {at}")
-        at = _skip(text, at + 1) if array else at
-    if array:
-        raise ValueError("the array does not end")
-    return None
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
-
-
-def _ended(text: str, at: int) -> None:
-    if _skip(text, at) != len(text):
-        raise ValueError(f"more after the array, at character {at}")
-
-
-def _end(text: str, at: int) -> int:
-    """Return where the value that begins at `at` ends; brackets are counted where it nests too deeply."""
-    try:
-        return _DECODER.raw_decode(text, at)[1]
-    except RecursionError:
-        depth = 0
-        for token in _TOKEN.finditer(text, at):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token.group(), 0)
-            if depth == 0:
-                return token.end()
-        raise ValueError("the value does not end") from None
 
 
 def parse_lines(reader: Reader, uris: Mapping[str, str]) -> Callable[[Iterable[Any]], Iterator[Row]]:
@@ -283,50 +220,3 @@ def parse_lines(reader: Reader, uris: Mapping[str, str]) -> Callable[[Iterable[A
             yield (*nothing, number, uri, block)
 
     return parse
-
-
-class _Number(str):
-    """A number's text, told from a string where both lie within one object."""
-
-    __slots__ = ()
-
-
-def _integer(digits: str) -> _Number:
-    return _Number("0" if digits == "-0" else digits)
-
-
-def _real(digits: str) -> _Number:
-    value = float(digits)
-    return _Number(repr(value) if math.isfinite(value) else digits)
-
-
-def _compact(value: Any) -> str:
-    """JSON text of an object or list where the contract wants text."""
-    match value:
-        case _Number():
-            return str(value)
-        case dict():
-            return f"{{{','.join(f'{_compact(str(k))}:{_compact(v)}' for k, v in value.items())}}}"
-        case list():
-            return f"[{','.join(map(_compact, value))}]"
-        case _:
-            return json.dumps(value, ensure_ascii=False)
-
-
-def leaf_text(value: Any, kind: DataType) -> Any:
-    """Return `value`, its numbers already text, in the shape of `kind`, every leaf as text.
-
-    It is the text that DuckDB's reader gives: floats in their shortest form, objects as JSON.
-    """
-    if kind.item is not None:
-        return value if value is None else [leaf_text(member, kind.item) for member in value]
-    if kind.name == "struct":
-        members = (leaf_text(value.get(f.name), f.type) for f in kind.fields) if value is not None else None
-        return members if members is None else tuple(members)
-    if value is None:
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _compact(value)

@@ -20,7 +20,7 @@ from typing import Any
 
 from aws_runtime import storage
 from aws_runtime.engines import Limits
-from aws_runtime.engines.spark import session
+from aws_runtime.engines.spark_session import session
 from aws_runtime.events import parse_event
 from aws_runtime.materialize import materialize
 from aws_runtime.plan import AssetPlan

@@ -12,9 +12,11 @@ from moto import mock_aws
 from aws_runtime import storage
 from aws_runtime.contract import Column, Contract, DataType, Field
 from aws_runtime.engines import InputFile, Limits, spark_files
-from aws_runtime.engines.spark import SETTINGS, open_engine
+from aws_runtime.engines.spark import open_engine
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
-from aws_runtime.engines.spark_json import Reader, without_trailing_commas
+from aws_runtime.engines.spark_json import Reader
+from aws_runtime.engines.spark_session import SETTINGS
+from aws_runtime.engines.spark_text import without_trailing_commas
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats.json import Options
 from aws_runtime.plan import FormatPlan
