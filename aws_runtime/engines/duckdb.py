@@ -316,6 +316,7 @@ def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
     connection = duckdb.connect(":memory:", config=settings)
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")  # a log is no terminal
         (work / "files").mkdir()
         with one_scan():
             yield DuckDBEngine(connection, work / "files")
