@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from asl.declared_types import check_types
 from ingestion_assets.asset import IngestionAsset, Processor, S3Source
+from ingestion_assets.contract import lower_contract
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline
 
@@ -55,9 +57,10 @@ def check(pipelines: Sequence[Pipeline]) -> None:
     """Check all pipelines of one template.
 
     Raises:
-        CompileError: ASL030 to ASL039, the first thing that is wrong.
+        CompileError: ASL030 to ASL041, the first thing that is wrong.
     """
     for pipeline in pipelines:
+        check_types(pipeline)
         _check_names(pipeline)
         _check_trigger(pipeline)
         _check_settings(pipeline)
@@ -179,7 +182,7 @@ def _check_processor(given: Processor, where: Where) -> None:
 
 def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:
     where = _at(pipeline, asset)
-    columns = list(asset.contract.to_schema().columns)
+    columns = [column.name for column in lower_contract(asset.contract, where).columns]
     double = _twice(by.name for by in asset.destination.partition_by)
     if double:
         raise CompileError("ASL036", where, f"{double!r} partitions twice", "Name each partition column once")

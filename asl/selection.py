@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
+from pathlib import Path
 
+from ingestion_assets import pipelines as pipelines_module
 from ingestion_assets.errors import CompileError, Where, relative
 from ingestion_assets.pipeline import Pipeline
 from ingestion_assets.pipelines import discover
@@ -20,7 +23,7 @@ def declared() -> tuple[Pipeline, ...]:
 
     Raises:
         CompileError: ASL005 when there is no such package, ASL006 when it declares no pipeline, ASL007
-            when two have one name.
+            when two have one name, ASL009 when one cannot be imported.
     """
     package = os.environ.get("ASL_PIPELINES") or DEFAULT
     try:
@@ -34,8 +37,19 @@ def declared() -> tuple[Pipeline, ...]:
             f"there is no package {package!r}",
             "Name one with --package or ASL_PIPELINES",
         )
-    pipelines = discover(package)
-    place = Where(relative(next(iter(found.submodule_search_locations))), 1)
+    root = next(iter(found.submodule_search_locations))
+    place = Where(relative(root), 1)
+    try:
+        pipelines = discover(package)
+    except CompileError:
+        raise
+    except Exception as error:
+        raise CompileError(
+            "ASL009",
+            _line_at_fault(error, Path(root)) or place,
+            f"the declaration cannot be imported: {type(error).__name__}: {' '.join(_said(error).split())}",
+            "Mend that line, or install the package that it needs",
+        ) from error
     if not pipelines:
         raise CompileError(
             "ASL006", place, "no pipeline is declared", "Add <name>/pipeline.py with a Pipeline"
@@ -49,6 +63,23 @@ def declared() -> tuple[Pipeline, ...]:
                 "Rename one",
             )
     return pipelines
+
+
+def _said(error: Exception) -> str:
+    return error.msg if isinstance(error, SyntaxError) else str(error)
+
+
+def _line_at_fault(error: Exception, root: Path) -> Where | None:
+    """Return the innermost line below `root` that `error` came from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Where(relative(error.filename), error.lineno or 1)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve().is_relative_to(root.resolve())
+        and frame.filename != pipelines_module.__file__
+    ]
+    return Where(relative(frames[-1].filename), frames[-1].lineno or 1) if frames else None
 
 
 def selected(names: Sequence[str]) -> tuple[Pipeline, ...]:

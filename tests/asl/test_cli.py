@@ -175,3 +175,29 @@ def test_unknown_command_names_the_nearest():
     done = command("exprot")
     assert done.returncode == 2
     assert "no command 'exprot'. Did you mean export?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("mistake", "line", "said"),
+    [
+        ("import narwhalz\n", 1, "ModuleNotFoundError: No module named 'narwhalz'"),
+        ("x = 1\ny = = 2\n", 2, "SyntaxError: invalid syntax"),
+        ("from ingestion_assets import Bucket\n\nBucket(nam='landing')\n", 3, "TypeError: "),
+    ],
+)
+def test_declaration_that_cannot_be_imported(asl, tmp_path, monkeypatch, mistake, line, said):
+    package = f"broken_{line}"
+    folder = tmp_path / package / "payments"
+    folder.mkdir(parents=True)
+    for init in (folder.parent / "__init__.py", folder / "__init__.py"):
+        init.touch()
+    (folder / "transforms.py").write_text(mistake)
+    (folder / "pipeline.py").write_text(f"from {package}.payments import transforms\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = asl("--package", package, "list")
+    assert isinstance(done.exception, CompileError)
+    said_line = str(done.exception)
+    assert said_line.startswith(f"ASL009 {package}/payments/transforms.py:{line}: ")
+    assert said in said_line
+    assert "\n" not in said_line
