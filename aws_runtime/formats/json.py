@@ -330,7 +330,9 @@ def why_malformed(path: str, uri: str, engine_message: str) -> RejectedFile:
             json.loads(text, parse_int=_Number, parse_float=_Number)
         except json.JSONDecodeError as error:
             position = len(text[: error.pos].encode()) + 1
-            return RejectedFile("MalformedJson", f"{error.msg} at byte {position}, line {error.lineno}", uri)
+            return RejectedFile(
+                "MalformedJson", f"{_fault(error)} at byte {position}, line {error.lineno}", uri
+            )
         except RecursionError:
             return RejectedFile("MalformedJson", "nested too deep", uri)
     return RejectedFile("MalformedJson", engine_message, uri)
@@ -338,5 +340,10 @@ def why_malformed(path: str, uri: str, engine_message: str) -> RejectedFile:
 
 def _message(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos + 1}"
+        return f"{_fault(error)} at character {error.pos + 1}"
     return str(error)
+
+
+def _fault(error: json.JSONDecodeError) -> str:
+    """Return Python's message without the words that lead to a position, as in `… starting at`."""
+    return error.msg.removesuffix(" at").removesuffix(" starting")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws_runtime.contract import Column, Contract, DataType, Field
-from aws_runtime.formats.json import Layout, Options, explain, lines, prepare, too_deep
+from aws_runtime.formats.json import Layout, Options, explain, lines, prepare, too_deep, why_malformed
 
 CONTRACT = Contract(
     "Record",
@@ -81,12 +81,20 @@ def test_depth_counts_brackets_outside_of_text_only(depth: int, allowed: int, te
         (b'{"n": ' + b"9" * 5000 + b"}", f"n: {'9' * 100} is not an object"),
         (b"true", "record: true is not an object"),
         (b'{"a": 1', "record: not valid JSON: Expecting ',' delimiter at character 8"),
+        (b'{"a": "x', "record: not valid JSON: Unterminated string at character 7"),
+        (b'{"a": "x\ty"}', "record: not valid JSON: Invalid control character at character 9"),
         (b"[" * 200, "record: nested 200 levels deep, and max_depth is 100"),
         (b'{"a": "\xc3("}', "record: invalid UTF-8 at byte 8"),
     ],
 )
 def test_explanations_name_the_place(data: bytes, reason: str | None) -> None:
     assert explain(data, CONTRACT, Options()) == reason
+
+
+def test_a_broken_array_is_explained_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "given.json"
+    path.write_text('[{"a": "é"},\n{"a": "x')
+    assert why_malformed(str(path), "uri", "").reason == "Unterminated string at byte 21, line 2"
 
 
 @pytest.mark.parametrize(
