@@ -10,12 +10,11 @@ from typing import Any
 from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
 from aws_runtime.engines.duckdb_dialect import quote, text
+from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.plan import PartitionPlan
 
 #: strftime patterns of the parts of a date that name a folder.
 _PARTS = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y", "hour": "%Y-%m-%d-%H"}
-#: What Hive calls the partition of null.
-_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 def write_good(
@@ -40,7 +39,7 @@ def write_good(
         written = _copy(
             connection, view, contract, partition_by=partition_by, compression=compression, staging=staging
         )
-        return tuple(_publish(written, staging, destination, stem))
+        return tuple(_publish(written, destination, stem))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -70,7 +69,7 @@ def _copy(
         f"(FORMAT parquet, COMPRESSION {compression}, {layout}OVERWRITE_OR_IGNORE, RETURN_STATS)"
     ).fetchall()
     return [
-        (Path(row[0]), row[1], {k: _HIVE_NULL if v is None else v for k, v in (row[5] or {}).items()})
+        (Path(row[0]), row[1], {k: HIVE_NULL if v is None else v for k, v in (row[5] or {}).items()})
         for row in rows
         if row[1]
     ]
@@ -79,28 +78,31 @@ def _copy(
 def _value(by: PartitionPlan) -> str:
     column = quote(by.column)
     return (
-        # An empty partition value has no folder of its own in Hive; Spark writes it as null, too.
-        f"NULLIF({column}::VARCHAR, '')"
+        # Neither has a folder of its own in Hive.
+        f"NULLIF(NULLIF({column}::VARCHAR, ''), {text(HIVE_NULL)})"
         if by.transform == "identity"
         else f"strftime({column}, '{_PARTS[by.transform]}')"
     )
 
 
 def _publish(
-    written: Sequence[tuple[Path, int, dict[str, str]]], staging: Path, destination: Path, stem: str
+    written: Sequence[tuple[Path, int, dict[str, str]]], destination: Path, stem: str
 ) -> list[WrittenFile]:
-    """Rename into place: `<stem>.parquet`, then `<stem>-1.parquet` … in the same partition."""
+    """Rename into place: `<stem>.parquet`, then `<stem>-1.parquet` … in the same partition.
+
+    The staged folders have DuckDB's escapes, which are more than Hive's.
+    """
     files = []
     seen: dict[Path, int] = {}
     for path, rows, partition in sorted(written, key=lambda one: _natural(one[0])):
-        folder = destination / path.parent.relative_to(staging)
-        number = seen.get(folder, 0)
+        place = destination / partition_folder(partition)
+        number = seen.get(place, 0)
         if not number:
-            folder.mkdir(parents=True, exist_ok=True)
-            for old in folder.glob(f"{stem}-*.parquet"):
+            place.mkdir(parents=True, exist_ok=True)
+            for old in place.glob(f"{stem}-*.parquet"):
                 old.unlink()
-        seen[folder] = number + 1
-        target = folder / (f"{stem}-{number}.parquet" if number else f"{stem}.parquet")
+        seen[place] = number + 1
+        target = place / (f"{stem}-{number}.parquet" if number else f"{stem}.parquet")
         path.replace(target)
         files.append(WrittenFile(str(target), rows, partition))
     return files

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
 from aws_runtime.engines.spark_dialect import SPARK
 from aws_runtime.engines.spark_files import in_s3, join, move_all, parquet_below, remove
+from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.plan import PartitionPlan
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def partition_value(by: PartitionPlan) -> str:
     """SQL text of a partition's value."""
     column = SPARK.quote(by.column)
     if by.transform == "identity":
-        return f"CAST({column} AS STRING)"
+        # Spark makes empty text null itself, but fails where this text and null meet in one folder.
+        return f"NULLIF(CAST({column} AS STRING), {SPARK.text(HIVE_NULL)})"
     if by.transform == "hour":
         return f"REPLACE(SUBSTR(CAST(CAST({column} AS TIMESTAMP) AS STRING), 1, 13), ' ', '-')"
     return f"SUBSTR(CAST({column} AS STRING), 1, {_KEPT[by.transform]})"
@@ -98,11 +100,10 @@ def _places(staged: Sequence[str], stem: str) -> Iterator[tuple[str, str, dict[s
     for name in staged:
         pairs = (part.partition("=") for part in name.split("/")[:-1])
         values = {unquote(key): unquote(value) for key, _, value in pairs}
-        # Spark escapes fewer characters than DuckDB; readers undo both.
-        folder = "/".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in values.items())
-        number = seen[folder] = seen.get(folder, -1) + 1
+        place = partition_folder(values)
+        number = seen[place] = seen.get(place, -1) + 1
         base = f"{stem}-{number}.parquet" if number else f"{stem}.parquet"
-        yield name, f"{folder}/{base}" if folder else base, values
+        yield name, place + base, values
 
 
 def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:

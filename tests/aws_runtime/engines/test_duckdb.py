@@ -144,10 +144,10 @@ def test_partition_values_are_escaped_and_null_has_its_own(tmp_path: Path) -> No
     names = {Path(f.path).relative_to(tmp_path / "out").as_posix() for f in result.files}
     assert names == {
         "p=a%2Fb/stem.parquet",
-        "p=a%20b/stem.parquet",
+        "p=a b/stem.parquet",
         "p=50%25/stem.parquet",
         "p=x%3Dy/stem.parquet",
-        "p=Z%C3%BCrich/stem.parquet",
+        "p=Zürich/stem.parquet",
         "p=__HIVE_DEFAULT_PARTITION__/stem.parquet",
     }
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
