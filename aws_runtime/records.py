@@ -26,9 +26,9 @@ MOST_VIOLATIONS = 50
 #: https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html
 CHUNK = 100
 _OUTPUT_BYTES, _QUARANTINE_BYTES, _PARTITION_BYTES, _VIOLATION_BYTES = (
-    48 * 1024,
+    28 * 1024,
     12 * 1024,
-    96 * 1024,
+    132 * 1024,
     16 * 1024,
 )
 _CODE_BYTES, _MESSAGE_BYTES = 128, 4 * 1024
@@ -104,7 +104,7 @@ def completed(
         "rows_quarantined": result.rows_quarantined,
         "outputs": _bounded([entry.uri for entry in outputs], _OUTPUT_BYTES),
         "output_count": len(outputs),
-        "partitions": _partitions(plan, outputs),
+        "partitions": _partitions(plan, at, outputs),
         "quarantine": _bounded([entry.uri for entry in quarantine], _QUARANTINE_BYTES),
         "violations": _violations(result.violations),
         "record": at.record,
@@ -180,20 +180,38 @@ def _bounded(uris: Sequence[str], most: int) -> list[str]:
     return taken
 
 
-def _partitions(plan: AssetPlan, outputs: Sequence[FileEntry]) -> list[list[list[str]]]:
+def _partitions(plan: AssetPlan, at: Places, outputs: Sequence[FileEntry]) -> list[dict[str, Any]]:
+    """Return chunks of `values` (a list a partition) and, in the same order, `paths` below the destination.
+
+    Two lists and not an object a partition, because that is a third smaller, and so are the partitions
+    that one run may have.
+    """
     names = [by.name for by in plan.output.partition_by]
     if not names:
         return []
-    distinct = sorted({tuple(entry.partition[name] for name in names) for entry in outputs})
-    listed = [list(values) for values in distinct]
-    if len(listed) > MOST_PARTITIONS or _size(listed) > _PARTITION_BYTES:
+    distinct = sorted(
+        {
+            (tuple(entry.partition[name] for name in names), _folder(entry.uri, at.destination))
+            for entry in outputs
+        }
+    )
+    chunks = [
+        {"values": [list(values) for values, _ in chunk], "paths": [path for _, path in chunk]}
+        for chunk in (distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK))
+    ]
+    if len(distinct) > MOST_PARTITIONS or _size(chunks) > _PARTITION_BYTES:
         raise RejectedFile(
             "TooManyPartitions",
-            f"{len(listed):,} partitions from one file; at most {MOST_PARTITIONS:,} of {_PARTITION_BYTES:,} bytes "
+            f"{len(distinct):,} partitions from one file; at most {MOST_PARTITIONS:,} of {_PARTITION_BYTES:,} bytes "
             "can be registered in a run: split the file, or partition by a coarser column",
             plan.asset,
         )
-    return [listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK)]
+    return chunks
+
+
+def _folder(uri: str, destination: str) -> str:
+    """Return a file's folder below `destination`, ending in `/`, as it was written."""
+    return uri.removeprefix(destination).rpartition("/")[0] + "/"
 
 
 def _violations(counts: Mapping[str, int]) -> dict[str, int]:

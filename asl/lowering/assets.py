@@ -153,22 +153,15 @@ def _glue(
     return run, read
 
 
-def _location(asset: IngestionAsset) -> tuple[str | Ref, ...]:
-    destination = asset.destination
-    folders = " & '/' & ".join(
-        f"{quoted(by.name + '=')} & $encodeUrlComponent($values[{index}])"
-        for index, by in enumerate(destination.partition_by)
-    )
-    prefix = quoted(destination.prefix)[1:]
-    return "'s3://", Ref(names.bucket_id(destination.bucket.name)), f"/{prefix} & {folders} & '/'"
-
-
 def _register(pipeline: Pipeline, asset: IngestionAsset, name: str, following: str | None) -> Map:
     """Return the map over the run's partitions, 100 at a time."""
+    destination = asset.destination
+    # The folder is told as it was written: what escapes a value is the engines' affair alone.
     partitions = text_of(
-        "[$map($states.input, function($values) { {'Values': $values, 'StorageDescriptor': {'Location': ",
-        *_location(asset),
-        f", {STORAGE}}}}} }})]",
+        "[$map($states.input.values, function($values, $index) { "
+        "{'Values': $values, 'StorageDescriptor': {'Location': 's3://",
+        Ref(names.bucket_id(destination.bucket.name)),
+        f"/{quoted(destination.prefix)[1:]} & $states.input.paths[$index], {STORAGE}}}}} }})]",
     )
     # Partitions of an earlier file exist already, which is as it should be. Refusing in the output
     # rather than in two more states costs nothing, and every transition of every file is paid for.

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
@@ -14,9 +15,13 @@ from asl.ir import Task
 from asl.lower import lower, lower_pipeline
 from asl.names import function_id, job_id
 from asl.states import walk
+from aws_runtime.partitions import HIVE_NULL, partition_folder
+from aws_runtime.records import FileEntry, completed, places
+from aws_runtime.step import StepResult
 from ingestion_assets.asset import S3Source
 from ingestion_assets.errors import CompileError
 from ingestion_assets.pipeline import Catalog, Pipeline
+from ingestion_assets.plan import asset_plan
 from tests.asl.generated import closure, dags, pipeline_of, random_dag
 from tests.asl.interpreter import StatesError, execute
 
@@ -65,7 +70,12 @@ class World:
             "outputs": [] if rejected else [f"s3://lake/{asset}/day=1/x.parquet"],
             "output_count": 0 if rejected else 1,
             "quarantine": [f"s3://quarantine/{asset}.parquet"],
-            "partitions": [] if rejected else [[["2025-01-17"], ["ä/b"]]],
+            "partitions": []
+            if rejected
+            else [
+                {"values": [["2025-01-17"], ["ä/b"]], "paths": ["day=2025-01-17/", "day=ä%2Fb/"]},
+                {"values": [["50%"]], "paths": ["day=50%25/"]},
+            ],
             "record": f"s3://lake/_runs/{asset}/run-1.json",
             **({"reason": {"code": "MalformedJson", "message": "line 3"}} if rejected else {}),
         }
@@ -257,14 +267,46 @@ def test_without_versions_the_etag_is_the_identity(versions):
     assert world.events["a"]["inputs"]["files"]["objects"][0].get("version_id") == versions.get("version-id")
 
 
-def test_partitions_are_registered_with_their_encoded_folders():
+def test_partitions_are_registered_in_the_folders_that_were_written():
     _, world = run(pipeline_of({"a": []}))
-    request = world.asked("aws-sdk:glue:batchCreatePartition")[0]
-    assert [p["Values"] for p in request["PartitionInputList"]] == [["2025-01-17"], ["ä/b"]]
-    assert [p["StorageDescriptor"]["Location"] for p in request["PartitionInputList"]] == [
-        "s3://${LakeBucket}/generated/a/day=2025-01-17/",
-        "s3://${LakeBucket}/generated/a/day=%C3%A4%2Fb/",
+    requests = [r["PartitionInputList"] for r in world.asked("aws-sdk:glue:batchCreatePartition")]
+    assert [[p["Values"] for p in request] for request in requests] == [
+        [["2025-01-17"], ["ä/b"]],
+        [["50%"]],
     ]
+    assert [[p["StorageDescriptor"]["Location"] for p in request] for request in requests] == [
+        ["s3://${LakeBucket}/generated/a/day=2025-01-17/", "s3://${LakeBucket}/generated/a/day=ä%2Fb/"],
+        ["s3://${LakeBucket}/generated/a/day=50%25/"],
+    ]
+
+
+VALUES = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
+    ["a b", "a+b", "a=b", "'", "\\", "%}", "50%", "../..", HIVE_NULL]
+)
+
+
+@given(st.sets(VALUES, min_size=1, max_size=5))
+@settings(max_examples=50, deadline=None)
+def test_the_catalog_says_what_the_run_record_says(values):
+    pipeline = pipeline_of({"a": []})
+    plan = replace(asset_plan(pipeline, pipeline.assets[0]), engine="duckdb")
+    at = places("s3://lake/generated/a/", "s3://quarantine/", plan, "run-1")
+    entries = [
+        FileEntry(f"{at.destination}{partition_folder({'day': value})}x.parquet", 1, {"day": value})
+        for value in values
+    ]
+    result = StepResult({"files": 1}, len(values), len(values), 0, (), ())
+    record = completed(result, plan, at, "0" * 16, outputs=entries, quarantine=())
+    world = World(pipeline)
+    world.record = lambda _: json.loads(json.dumps(record))
+    execution = execute(definition(lower_pipeline(pipeline)).definition, EVENT, world)
+    assert execution.status == "SUCCEEDED", execution.cause
+    (request,) = world.asked("aws-sdk:glue:batchCreatePartition")
+    located = {
+        tuple(p["Values"]): p["StorageDescriptor"]["Location"].replace("${LakeBucket}", "lake")
+        for p in request["PartitionInputList"]
+    }
+    assert located == {(e.partition["day"],): e.uri.removesuffix("x.parquet") for e in entries}
 
 
 def test_a_refused_partition_fails_the_run():

@@ -1,6 +1,7 @@
 """Run records: what they say, and that no run makes one too large for a state machine."""
 
 import json
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from aws_runtime import records
 from aws_runtime.contract import Contract
 from aws_runtime.errors import RejectedFile
+from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
 from aws_runtime.records import FileEntry, places
 from aws_runtime.step import StepResult
@@ -49,8 +51,8 @@ def test_a_record_is_bounded_whatever_the_run_did(data):
     length = data.draw(st.integers(0, 1000))
     count = data.draw(st.sampled_from([0, 1, 99, 101, 5_000, 5_001, 8_000]))
     entries = [
-        FileEntry(f"s3://staging/{i}{character * length}", 1, {"dt": f"{i}{character * (length // 30)}"})
-        for i in range(count)
+        FileEntry(f"{AT.destination}{partition_folder({'dt': value})}{character * length}", 1, {"dt": value})
+        for value in (f"{i}{character * (length // 30)}" for i in range(count))
     ]
     violations = {f"orders.{i}{character * length}": i for i in range(data.draw(st.integers(0, 300)))}
     try:
@@ -59,9 +61,11 @@ def test_a_record_is_bounded_whatever_the_run_did(data):
         record = records.rejected(error, PLAN, AT, "0" * 16, [entry.uri for entry in entries])
     else:
         assert record["output_count"] == count
-        listed = [values for chunk in record["partitions"] for values in chunk]
-        assert listed == sorted([entry.partition["dt"]] for entry in entries)
-        assert all(1 <= len(chunk) <= 100 for chunk in record["partitions"])
+        listed = [pair for chunk in record["partitions"] for pair in zip(*chunk.values(), strict=True)]
+        assert listed == sorted(
+            ([entry.partition["dt"]], partition_folder(entry.partition)) for entry in entries
+        )
+        assert all(1 <= len(chunk["paths"]) <= 100 for chunk in record["partitions"])
         assert sum(record["violations"].values()) == sum(violations.values())
         assert set(record["outputs"]) <= {entry.uri for entry in entries}
     assert size(record) < records.RECORD_BYTES
@@ -80,14 +84,46 @@ def test_a_rejection_is_bounded_whatever_the_reason(character, length, other, ke
 
 
 def test_few_files_are_all_listed():
-    entries = [FileEntry(f"s3://staging/{i:02}", 1, {"dt": "2025-01-17"}) for i in range(100)]
+    entries = [
+        FileEntry(f"s3://staging/lines/dt=2025-01-17/{i:02}", 1, {"dt": "2025-01-17"}) for i in range(100)
+    ]
     record = completed(entries)
     assert record["outputs"] == [entry.uri for entry in entries]
-    assert record["partitions"] == [[["2025-01-17"]]]
+    assert record["partitions"] == [{"values": [["2025-01-17"]], "paths": ["dt=2025-01-17/"]}]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("a b", "dt=a b/"),
+        ("ü", "dt=ü/"),
+        ("50%", "dt=50%25/"),
+        ("a/b", "dt=a%2Fb/"),
+        ("a=b", "dt=a%3Db/"),
+        ("a+b", "dt=a+b/"),
+        ("O'Neil", "dt=O%27Neil/"),
+        ("\x00\n\x7f", "dt=%00%0A%7F/"),
+        (HIVE_NULL, f"dt={HIVE_NULL}/"),
+        ("", f"dt={HIVE_NULL}/"),
+    ],
+)
+def test_a_partitions_folder_is_the_one_that_was_written(value, path):
+    entry = FileEntry(f"{AT.destination}{partition_folder({'dt': value})}stem.parquet", 1, {"dt": value})
+    assert completed([entry])["partitions"] == [{"values": [[value]], "paths": [path]}]
+
+
+def test_ten_years_of_days_are_registered_in_one_run():
+    days = [str(date(2015, 1, 1) + timedelta(n)) for n in range(3_653)]
+    entries = [FileEntry(f"{AT.destination}dt={day}/stem.parquet", 1, {"dt": day}) for day in days]
+    chunks = completed(entries)["partitions"]
+    assert [values for chunk in chunks for values in chunk["values"]] == [[day] for day in days]
 
 
 def test_too_many_partitions_reject_the_file():
-    entries = [FileEntry("s3://staging/x", 1, {"dt": str(i)}) for i in range(records.MOST_PARTITIONS + 1)]
+    entries = [
+        FileEntry(f"s3://staging/lines/dt={i}/x", 1, {"dt": str(i)})
+        for i in range(records.MOST_PARTITIONS + 1)
+    ]
     assert len(completed(entries[:-1])["partitions"]) == 50
     with pytest.raises(RejectedFile, match="TooManyPartitions: 5,001 partitions"):
         completed(entries)

@@ -115,7 +115,7 @@ def test_the_zip_runs_with_its_layer_alone(s3, tmp_path):
     assert (record["status"], record["rows_out"], record["partitions"]) == (
         "completed",
         1,
-        [[["2025-01-17"]]],
+        [{"values": [["2025-01-17"]], "paths": ["dt=2025-01-17/"]}],
     )
     (written,) = s3.list_objects_v2(Bucket="staging", Prefix="orders_parquet_datalake/")["Contents"]
     assert f"s3://staging/{written['Key']}" == record["outputs"][0]

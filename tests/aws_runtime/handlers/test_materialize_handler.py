@@ -42,7 +42,12 @@ def test_completed_run(world):
         "rows_quarantined": 1,
         "outputs": outputs,
         "output_count": 3,
-        "partitions": [[["2025-01-17"], ["2025-01-18"], ["2025-01-19"]]],
+        "partitions": [
+            {
+                "values": [["2025-01-17"], ["2025-01-18"], ["2025-01-19"]],
+                "paths": ["dt=2025-01-17/", "dt=2025-01-18/", "dt=2025-01-19/"],
+            }
+        ],
         "quarantine": [rows],
         "violations": {"orders.n": 1},
         "record": "s3://staging/_runs/shop/order_lines/run-1.json",
