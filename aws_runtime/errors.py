@@ -21,3 +21,7 @@ class RejectedFile(Exception):  # noqa: N818 - an answer about the data, not a f
 
 class RowsNotConserved(Exception):  # noqa: N818 - says what is wrong
     """Rows in differ from rows out plus rows quarantined: a fault of ours, never of the data."""
+
+
+class TransformError(Exception):
+    """A transform that raises, returns no frame, or lacks a column: a fault of the code, never of the data."""

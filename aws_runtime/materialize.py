@@ -16,7 +16,7 @@ from typing import Any
 
 from aws_runtime import records, storage
 from aws_runtime.engines import InputFile, Limits, WrittenFile, load_engine
-from aws_runtime.errors import RejectedFile
+from aws_runtime.errors import RejectedFile, TransformError
 from aws_runtime.events import MaterializeEvent, S3Object
 from aws_runtime.identity import combined_digest, stem
 from aws_runtime.plan import AssetPlan
@@ -74,6 +74,7 @@ def materialize(
         AccessDeniedError: The role may not read an input.
         UpstreamError: An upstream asset has not completed.
         RowsNotConserved: Rows were lost or doubled; nothing was published.
+        TransformError: The transform raises, or its result is not what the contract needs.
     """
     objects, digest = _resolve(event)
     run = _Run(plan, event, at, objects, digest, stem(event.event_time, digest))
@@ -259,12 +260,13 @@ def _resources_named(plan: AssetPlan) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
+        fault = error.__cause__ if isinstance(error, TransformError) else error
+        if isinstance(fault, MemoryError) or type(fault).__name__ == "OutOfMemoryException":
             raise MemoryExhaustedError(
                 f"{asset}: out of memory; raise Processor(memory_mb=…) (at most 10,240) "
                 f'or use Processor(kind="glue_pyspark"): {error}'
             ) from error
-        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        if getattr(fault, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
             raise DiskExhaustedError(
                 f"{asset}: /tmp is full; raise Processor(storage_mb=…) (at most 10,240) "
                 f'or use Processor(kind="glue_pyspark"): {error}'

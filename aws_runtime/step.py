@@ -7,8 +7,10 @@ which rows in = rows out + rows quarantined, or an error.
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import narwhals as nw
@@ -22,7 +24,7 @@ from aws_runtime.engines import (
     WrittenFile,
     load_engine,
 )
-from aws_runtime.errors import RowsNotConserved
+from aws_runtime.errors import RejectedFile, RowsNotConserved, TransformError
 from aws_runtime.plan import AssetPlan
 
 Transform = Callable[..., Any]
@@ -82,6 +84,7 @@ def run_step(
     Raises:
         RejectedFile: An input cannot be ingested at all.
         RowsNotConserved: Rows were lost or doubled.
+        TransformError: The transform raises, or its result is not what the contract needs.
     """
     with load_engine(plan.engine).open_engine(limits) as engine:
         try:
@@ -106,6 +109,32 @@ def run_step(
     )
 
 
+def _transformed(plan: AssetPlan, frames: Mapping[str, nw.LazyFrame[Any]]) -> Any:
+    """Run the transform and return its result as the engine's own frame."""
+    name = f"{plan.pipeline}/{plan.asset}: {plan.transform}"
+    transform = load_transform(plan.transform)
+    try:
+        result = transform(**frames)
+    except (ReadAgain, RejectedFile):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise TransformError(
+            f"{name} raises{_line(error, transform)} {type(error).__name__}: {said}"
+        ) from error
+    if not isinstance(result, nw.LazyFrame):
+        kind = f"{type(result).__module__}.{type(result).__qualname__}".removeprefix("builtins.")
+        raise TransformError(f"{name} returns {kind}; return the Narwhals LazyFrame itself")
+    return nw.to_native(result)
+
+
+def _line(error: Exception, transform: Transform) -> str:
+    """Return ` at transforms.py:9`, the innermost line of the transform's file that `error` passed."""
+    file = getattr(getattr(transform, "__code__", None), "co_filename", None)
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    return f" at {PurePath(str(file)).name}:{lines[-1]}:" if lines else ""
+
+
 def _run(
     engine: Engine,
     plan: AssetPlan,
@@ -115,7 +144,6 @@ def _run(
     quarantine: str,
     stem: str,
 ) -> Written:
-    transform = load_transform(plan.transform)
     checked = {
         given.name: engine.check(
             engine.read(inputs[given.name], given.format, given.contract), given.contract, given.name
@@ -123,8 +151,16 @@ def _run(
         for given in plan.inputs
     }
     frames = {name: nw.from_native(stage.valid).lazy() for name, stage in checked.items()}
-    result = nw.to_native(transform(**frames))
-    checked[plan.asset] = engine.check(result, plan.output.contract, plan.asset)
+    result = _transformed(plan, frames)
+    try:
+        checked[plan.asset] = engine.check(result, plan.output.contract, plan.asset)
+    except RejectedFile as error:
+        if error.code != "MissingColumns":
+            raise
+        # The inputs have kept their contracts, so no file is to blame.
+        raise TransformError(
+            f"{plan.pipeline}/{plan.asset}: {plan.transform} returns too few columns: {error.reason}"
+        ) from error
     return engine.write(
         checked=checked,
         output_stage=plan.asset,
