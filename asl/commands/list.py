@@ -19,7 +19,7 @@ def list_pipelines(*, as_json: bool) -> None:
         click.echo(json.dumps({"pipelines": found}, indent=2))
         return
     for pipeline in found:
-        click.echo(f"{pipeline['name']}: {pipeline['description']}")
+        click.echo(": ".join(text for text in (pipeline["name"], pipeline["description"]) if text))
         for source in pipeline["sources"]:
             click.echo(
                 f"  {source['name']} <- s3://{source['bucket']}/{source['prefix']} ({source['format']})"

@@ -8,13 +8,14 @@ from collections import Counter
 import click
 
 FINISHED_WELL = "completed"
+STATES = ("started", FINISHED_WELL, "rejected", "failed")
 
 
 @click.command(name="status")
 @click.argument("name")
 @click.option("--target", type=click.Choice(["local", "aws"]), default="local", show_default=True)
 @click.option("--stack", default="ingestion", show_default=True, help="Name of the CloudFormation stack.")
-@click.option("--state", help="List only files of this state: started, completed, rejected or failed.")
+@click.option("--state", type=click.Choice(STATES), help="List only files of this state.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(*, name: str, target: str, stack: str, state: str | None, as_json: bool) -> None:
     """Show how many files of pipeline NAME are in which state, and why files did not complete."""
@@ -36,7 +37,10 @@ def status(*, name: str, target: str, stack: str, state: str | None, as_json: bo
             json.dumps({"counts": dict(sorted(counts.items())), "files": files}, indent=2, ensure_ascii=False)
         )
         return
-    click.echo(f"{name}: {len(items)} files" + "".join(f", {counts[each]} {each}" for each in sorted(counts)))
+    click.echo(
+        f"{name}: {len(items)} file{'' if len(items) == 1 else 's'}"
+        + "".join(f", {counts[each]} {each}" for each in sorted(counts))
+    )
     for file in files:
         click.echo(f"{file['status']}  {file['file']}  {file['reason'] or ''}".rstrip())
 

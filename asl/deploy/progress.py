@@ -15,6 +15,7 @@ from asl.deploy.runs import NOT_STARTED, QUEUED, RUNNING, SUCCEEDED, Run
 
 GROUPS = (("queued", "dim"), ("running", "cyan"), ("succeeded", "green"), ("failed", "red"))
 SHOWN_ERRORS = 20
+BAR_WIDTH = 10
 
 
 def group(run: Run) -> str:
@@ -22,17 +23,22 @@ def group(run: Run) -> str:
     return {QUEUED: "queued", RUNNING: "running", SUCCEEDED: "succeeded"}.get(run.status, "failed")
 
 
+def _files(count: int) -> str:
+    return f"{count:,} file" + ("" if count == 1 else "s")
+
+
 def panel(name: str, runs: Sequence[Run]) -> Table:
     """Return the counts of files by state, and rows so far."""
     counts = Counter(group(run) for run in runs)
-    table = Table(title=f"{name}: {len(runs)} files", title_justify="left")
-    table.add_column("progress", width=30)
+    # Without borders it fits a terminal of 80 columns.
+    table = Table(title=f"{name}: {_files(len(runs))}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("", width=BAR_WIDTH)
     for state, style in GROUPS:
         table.add_column(state, justify="right", style=style)
     for title in ("rows in", "rows out", "quarantined"):
         table.add_column(title, justify="right")
     table.add_row(
-        ProgressBar(total=max(1, len(runs)), completed=sum(run.ended for run in runs), width=30),
+        ProgressBar(total=max(1, len(runs)), completed=sum(run.ended for run in runs), width=BAR_WIDTH),
         *(f"{counts[state]:,}" for state, _ in GROUPS),
         *(f"{sum(run.rows(rows) for run in runs):,}" for rows in ("rows_in", "rows_out", "rows_quarantined")),
     )
@@ -71,11 +77,28 @@ class _Display:
 
 
 def explain(console: Console, runs: Iterable[Run]) -> None:
-    """Print each file that did not succeed, with its reason."""
+    """Print each file that did not succeed, with its reason, and where quarantined rows are."""
+    runs = list(runs)
     failed = [run for run in runs if run.status != SUCCEEDED]
     for run in failed[:SHOWN_ERRORS]:
         label = "not started" if run.status == NOT_STARTED else run.status.lower()
+        if (run.item or {}).get("status") == "rejected":
+            label = "rejected"
         console.print(f"[red]{label}[/] ", end="")
         console.print(f"{run.file.key}: {run.error}", markup=False, highlight=False, soft_wrap=True)
     if len(failed) > SHOWN_ERRORS:
         console.print(f"… and {len(failed) - SHOWN_ERRORS} more")
+    quarantined = [run for run in runs if run.rows("rows_quarantined")]
+    for run in quarantined[:SHOWN_ERRORS]:
+        rows, where = run.rows("rows_quarantined"), (run.item or {}).get("quarantine") or ()
+        console.print("[yellow]quarantined[/] ", end="")
+        console.print(
+            f"{run.file.key}: {rows:,} row{'' if rows == 1 else 's'}"
+            + "".join(f", with reasons in {uri}" for uri in list(where)[:1])
+            + (f" and {len(where) - 1} more" if len(where) > 1 else ""),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(quarantined) > SHOWN_ERRORS:
+        console.print(f"… and {len(quarantined) - SHOWN_ERRORS} more with quarantined rows")

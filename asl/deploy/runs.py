@@ -153,8 +153,22 @@ def reason(item: Mapping[str, Any]) -> str | None:
     """Return why a tracked file was rejected or failed, as one line."""
     given = item.get("reason") or item.get("error")
     if isinstance(given, Mapping):
-        return ": ".join(str(given[name]) for name in ("code", "message") if given.get(name)) or None
-    return str(given) if given else None
+        parts = [_plainly(str(given[name])) for name in ("code", "message") if given.get(name)]
+    else:
+        parts = [_plainly(str(given))] if given else []
+    # Who asks names the file already.
+    own = f" (s3://{str(item.get('file_id', '')).rpartition('#')[0]})"
+    return ": ".join(parts).removesuffix(own) or None
+
+
+def _plainly(cause: str) -> str:
+    """Return the message of what Lambda (errorMessage) and Glue (ErrorMessage) give as an error's cause."""
+    try:
+        given = json.loads(cause)
+    except ValueError:
+        return cause
+    said = (given.get("errorMessage") or given.get("ErrorMessage")) if isinstance(given, dict) else None
+    return str(said) if said else cause
 
 
 def _first_pause(target: Target) -> float:
@@ -231,7 +245,7 @@ def _error(found: Mapping[str, Any], item: Mapping[str, Any] | None) -> str | No
     said = reason(item or {})
     return (
         said
-        or ": ".join(part for part in (found.get("error"), found.get("cause")) if part)
+        or ": ".join(_plainly(part) for part in (found.get("error"), found.get("cause")) if part)
         or str(found["status"])
     )
 

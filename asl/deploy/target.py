@@ -15,7 +15,9 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
+from asl.deploy.errors import OperationError
 from asl.local.server import STATE, require
 from asl.local.settings import REGION
 
@@ -71,7 +73,7 @@ class Target:
 
     def _connect(self) -> Any:
         if self.endpoint is None:
-            return boto3.session.Session().client
+            return _own_session().client
         session = boto3.session.Session(botocore_session=botocore.session.Session(session_vars=ISOLATED))
         return partial(
             session.client,
@@ -92,3 +94,22 @@ class Target:
         """Return the region."""
         region: str = self.client("sts").meta.region_name
         return region
+
+
+def _own_session() -> boto3.session.Session:
+    """Return a session with the user's own region and credentials.
+
+    Raises:
+        OperationError: ASL417 when there is no region, no credentials, or no such profile.
+    """
+    hint = "Set AWS_DEFAULT_REGION and AWS_PROFILE, or run aws configure"
+    try:
+        session = boto3.session.Session()
+        missing = (
+            "region" if not session.region_name else "credentials" if not session.get_credentials() else None
+        )
+    except BotoCoreError as error:
+        raise OperationError("ASL417", f"AWS cannot be reached: {str(error).rstrip('.')}", hint) from error
+    if missing:
+        raise OperationError("ASL417", f"AWS cannot be reached: no {missing} found", hint)
+    return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from asl.commands import deploy as command
 from asl.deploy import stack
+from asl.deploy.errors import OperationError
 from asl.deploy.stack import Change
 from asl.deploy.target import Target
 
@@ -53,3 +55,23 @@ def test_without_the_local_aws_the_way_to_start_it_is_said(tmp_path, monkeypatch
     result = CliRunner().invoke(command.COMMAND, ["--target", "local"])
     assert result.exit_code == 1
     assert result.stderr.strip() == "Error: ASL403 the local AWS is not running. Start it: asl local up"
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, "no region found"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "no credentials found"),
+        ({"AWS_PROFILE": "absent"}, "profile (absent) could not be found"),
+    ],
+)
+def test_aws_without_configuration_is_one_line(monkeypatch, tmp_path, environment, missing):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    none = {"AWS_CONFIG_FILE": "c", "AWS_SHARED_CREDENTIALS_FILE": "s"}
+    settings = {name: str(tmp_path / file) for name, file in none.items()}
+    for name, value in (settings | {"AWS_EC2_METADATA_DISABLED": "true"} | environment).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OperationError, match=r"^ASL417 AWS cannot be reached: ") as caught:
+        Target.named("aws").client("s3")
+    assert missing in caught.value.message

@@ -11,8 +11,8 @@ from asl.deploy.runs import Run
 from aws_runtime.identity import FileIdentity
 
 
-def run(key, status, error=None, **numbers):
-    return Run(FileIdentity("b", key, "v"), status, item=numbers, error=error)
+def run(key, state, error=None, **item):
+    return Run(FileIdentity("b", key, "v"), state, item=item, error=error)
 
 
 STATES = (
@@ -64,4 +64,30 @@ def test_each_file_that_did_not_succeed_is_told_with_its_reason_as_it_is():
     assert printed(show, terminal=False).splitlines() == [
         "failed d: MalformedJson: at byte 7 [red]",
         "not started e: no execution started",
+        "quarantined c: 100 rows",
     ]
+
+
+def test_a_rejected_file_is_called_so_and_quarantine_has_an_address():
+    states = (
+        run("f", "FAILED", "EmptyFile: the file has 0 bytes", status="rejected"),
+        run(
+            "g",
+            "SUCCEEDED",
+            rows_quarantined=1,
+            quarantine=["s3://q/rows/1.parquet", "s3://q/rows/2.parquet"],
+        ),
+    )
+    assert printed(lambda console: progress.explain(console, states), terminal=False).splitlines() == [
+        "rejected f: EmptyFile: the file has 0 bytes",
+        "quarantined g: 1 row, with reasons in s3://q/rows/1.parquet and 1 more",
+    ]
+
+
+def test_the_table_fits_80_columns():
+    out = io.StringIO()
+    Console(file=out, width=80).print(progress.panel("orders_etl", STATES))
+    assert all(
+        title in out.getvalue()
+        for title in ("queued", "running", "succeeded", "failed", "rows in", "rows out", "quarantined")
+    )

@@ -131,3 +131,23 @@ def test_a_rejection_is_told_with_its_reason(target, place, aws):
         ExpressionAttributeNames={"#r": "reason"}, ExpressionAttributeValues={":r": given},
     )  # fmt: skip
     assert follow(target, place, [file])[0].error == "MalformedJson: at byte 7"
+
+
+@pytest.mark.parametrize(
+    ("tracked", "told"),
+    [
+        (
+            {"code": "KeyError", "message": '{"errorMessage": "a: \'b\'", "stackTrace": ["…"]}'},
+            "KeyError: a: 'b'",
+        ),
+        (
+            {"code": "States.TaskFailed", "message": '{"JobName": "j", "ErrorMessage": "no disk"}'},
+            "States.TaskFailed: no disk",
+        ),
+        ({"code": "Odd", "message": '{"other": 1}'}, 'Odd: {"other": 1}'),
+        ({"code": "EmptyFile", "message": "0 bytes (s3://landing/a#b.json)"}, "EmptyFile: 0 bytes"),
+        (None, None),
+    ],
+)
+def test_a_reason_is_one_line_for_a_person(tracked, told):
+    assert runs.reason({"file_id": "landing/a#b.json#v1", "reason": tracked}) == told
