@@ -88,17 +88,21 @@ def explain(console: Console, runs: Iterable[Run]) -> None:
         console.print(f"{run.file.key}: {run.error}", markup=False, highlight=False, soft_wrap=True)
     if len(failed) > SHOWN_ERRORS:
         console.print(f"… and {len(failed) - SHOWN_ERRORS} more")
-    quarantined = [run for run in runs if run.rows("rows_quarantined")]
-    for run in quarantined[:SHOWN_ERRORS]:
-        rows, where = run.rows("rows_quarantined"), (run.item or {}).get("quarantine") or ()
-        console.print("[yellow]quarantined[/] ", end="")
-        console.print(
-            f"{run.file.key}: {rows:,} row{'' if rows == 1 else 's'}"
-            + "".join(f", with reasons in {uri}" for uri in list(where)[:1])
-            + (f" and {len(where) - 1} more" if len(where) > 1 else ""),
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-    if len(quarantined) > SHOWN_ERRORS:
-        console.print(f"… and {len(quarantined) - SHOWN_ERRORS} more with quarantined rows")
+    _tell_quarantine(console, [run for run in runs if run.rows("rows_quarantined")])
+
+
+def _tell_quarantine(console: Console, runs: Sequence[Run]) -> None:
+    """Print how many rows are in quarantine and where: the one file, or the folders of many."""
+    if not runs:
+        return
+    rows = sum(run.rows("rows_quarantined") for run in runs)
+    uris = sorted({uri for run in runs for uri in (run.item or {}).get("quarantine") or ()})
+    folders = sorted({uri.rpartition("/")[0] + "/" for uri in uris})
+    console.print("[yellow]quarantined[/] ", end="")
+    console.print(
+        f"{rows:,} row{'' if rows == 1 else 's'} of {_files(len(runs))}"
+        + (f", with reasons in {', '.join(uris if len(uris) == 1 else folders)}" if uris else ""),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -64,24 +64,25 @@ def test_each_file_that_did_not_succeed_is_told_with_its_reason_as_it_is():
     assert printed(show, terminal=False).splitlines() == [
         "failed d: MalformedJson: at byte 7 [red]",
         "not started e: no execution started",
-        "quarantined c: 100 rows",
+        "quarantined 100 rows of 1 file",
     ]
 
 
-def test_a_rejected_file_is_called_so_and_quarantine_has_an_address():
-    states = (
-        run("f", "FAILED", "EmptyFile: the file has 0 bytes", status="rejected"),
-        run(
-            "g",
-            "SUCCEEDED",
-            rows_quarantined=1,
-            quarantine=["s3://q/rows/1.parquet", "s3://q/rows/2.parquet"],
-        ),
-    )
+def test_a_rejected_file_is_called_so():
+    states = (run("f", "FAILED", "EmptyFile: the file has 0 bytes", status="rejected"),)
     assert printed(lambda console: progress.explain(console, states), terminal=False).splitlines() == [
-        "rejected f: EmptyFile: the file has 0 bytes",
-        "quarantined g: 1 row, with reasons in s3://q/rows/1.parquet and 1 more",
+        "rejected f: EmptyFile: the file has 0 bytes"
     ]
+
+
+def test_quarantine_has_an_address():
+    one = run("g", "SUCCEEDED", rows_quarantined=1, quarantine=["s3://q/rows/a/1.parquet"])
+    two = run("h", "SUCCEEDED", rows_quarantined=2, quarantine=["s3://q/rows/a/2.parquet"])
+    for states, told in (
+        ((one,), "quarantined 1 row of 1 file, with reasons in s3://q/rows/a/1.parquet\n"),
+        ((one, two), "quarantined 3 rows of 2 files, with reasons in s3://q/rows/a/\n"),
+    ):
+        assert printed(lambda console, told=states: progress.explain(console, told), terminal=False) == told
 
 
 def test_the_table_fits_80_columns():
