@@ -62,7 +62,11 @@ def portable(pattern: str) -> str:
         said = [
             line.removeprefix("error: ") for line in str(error).splitlines() if line.startswith("error: ")
         ]
-        raise PortabilityError(said[0] if said else "a construct that Polars refuses") from None
+        raise PortabilityError(
+            said[0].removesuffix(" is not supported").rstrip(",")
+            if said
+            else "a construct that Polars refuses"
+        ) from None
     if tree.state.flags & ~re.UNICODE:
         raise PortabilityError("a flag such as (?i)")
     return _sequence(tree)

@@ -171,7 +171,11 @@ REFUSED = {
         "ASL014",
         "cannot be compared",
     ),
-    "look-ahead": (model(str, pa.Field(str_matches="a(?=b)")), "ASL014", "not every engine reads alike"),
+    "look-ahead": (
+        model(str, pa.Field(str_matches="a(?=b)")),
+        "ASL014",
+        "look-behind, which not every engine reads alike",
+    ),
     "flags": (model(str, pa.Field(str_contains=re.compile("a", re.IGNORECASE))), "ASL014", "flags"),
     "default of another type": (model(int, pa.Field(default="many")), "ASL019", "'many'"),
     "whole dtype": (model(int, None, {"dtype": int}), "ASL017", "Config.dtype"),
