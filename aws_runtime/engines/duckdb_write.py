@@ -56,7 +56,8 @@ def _copy(
     """COPY into `staging`; returns path, rows and partition values of each file."""
     columns = [quote(c.name) for c in contract.columns]
     if partition_by:
-        derived = [f"{_value(by)} AS {quote(by.name)}" for by in partition_by]
+        zoned = {c.name for c in contract.columns if c.type.timezone}
+        derived = [f"{_value(by, by.column in zoned)} AS {quote(by.name)}" for by in partition_by]
         held = {by.name for by in partition_by}
         columns = [quote(c.name) for c in contract.columns if c.name not in held]
         layout = f"PARTITION_BY ({', '.join(quote(by.name) for by in partition_by)}), "
@@ -75,8 +76,9 @@ def _copy(
     ]
 
 
-def _value(by: PartitionPlan) -> str:
-    column = quote(by.column)
+def _value(by: PartitionPlan, zoned: bool) -> str:
+    # The session's zone is UTC; Hive's timestamps, and so the catalog's, are written without one.
+    column = f"{quote(by.column)}::TIMESTAMP" if zoned else quote(by.column)
     return (
         # Neither has a folder of its own in Hive.
         f"NULLIF(NULLIF({column}::VARCHAR, ''), {text(HIVE_NULL)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,31 @@ def test_any_text_names_the_same_folder_for_every_reader(spark: Any, tmp_path: P
             assert sorted(found.fetchall()) == expected
     finally:
         spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")
+
+
+TYPED = {
+    "boolean": (DataType("boolean"), True, "p=true"),
+    "unsigned": (DataType("uint64"), 2**64 - 1, "p=18446744073709551615"),
+    "decimal": (DataType("decimal", precision=10, scale=2), "1.5", "p=1.50"),
+    "date": (DataType("date"), "0001-01-01", "p=0001-01-01"),
+    "timestamp": (DataType("timestamp"), "2025-01-17T10:15:02.5", "p=2025-01-17 10%3A15%3A02.5"),
+    "zoned": (DataType("timestamp", timezone="UTC"), "2025-01-17T10:15:02Z", "p=2025-01-17 10%3A15%3A02"),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_values_of_other_types_are_named_alike(name: str, spark: Any, tmp_path: Path) -> None:
+    kind, value, folder = TYPED[name]
+    contract = Contract("Typed", (Column("v", kind, coerce=True),))
+    plan = replace(
+        PLAN,
+        inputs=(replace(PLAN.inputs[0], contract=contract),),
+        output=OutputPlan(contract, (PartitionPlan("p", "v"),)),
+    )
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps({"v": value}))
+    both = assert_equal(plan, {"frame": [InputFile(str(path), "s3://landing/rows.json")]}, tmp_path)
+    assert {name.rpartition("/")[0] for name in both.names} == {folder}
 
 
 def test_text_that_is_hives_name_of_null_shares_its_folder(spark: Any, tmp_path: Path) -> None:
