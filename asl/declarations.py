@@ -23,6 +23,8 @@ BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,28}[a-z0-9]|[a-z0-9]")
 PREFIX = re.compile(r"([^/\\{}%`\[\]\"<>#|~^\x00-\x20\x7f-\uffff*?$]+/)+")
 CATALOG_NAME = re.compile(r"[a-z0-9_]{1,255}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+#: Types whose values each engine writes as text in its own way.
+UNNAMEABLE = ("float32", "float64", "binary", "list", "struct")
 LAMBDA_SECONDS = 900
 #: Prefixes of the buckets' own folders.
 RESERVED = ("_runs/", "rows/", "rejected/")
@@ -182,7 +184,7 @@ def _check_processor(given: Processor, where: Where) -> None:
 
 def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:
     where = _at(pipeline, asset)
-    columns = [column.name for column in lower_contract(asset.contract, where).columns]
+    columns = {column.name: column.type.name for column in lower_contract(asset.contract, where).columns}
     double = _twice(by.name for by in asset.destination.partition_by)
     if double:
         raise CompileError("ASL036", where, f"{double!r} partitions twice", "Name each partition column once")
@@ -201,6 +203,14 @@ def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:
                 f"the partition {by.name!r} has the name of a column, and a table has each name once",
                 f'Rename it: PartitionBy("{by.name}_partition", column="{by.column or by.name}")',
             )
+        kind = columns[by.column or by.name]
+        of = f"the partition {by.name!r} derives from {by.column or by.name!r} of type {kind}, which has"
+        if by.transform == "identity" and kind in UNNAMEABLE:
+            raise CompileError(
+                "ASL036", where, f"{of} no one text to name a folder by", "Take another column"
+            )
+        if by.transform != "identity" and kind not in ("date", "timestamp"):
+            raise CompileError("ASL036", where, f"{of} no {by.transform}", "Take a date or a timestamp")
 
 
 def _check_tables(pipelines: Sequence[Pipeline]) -> None:

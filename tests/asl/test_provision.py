@@ -113,7 +113,7 @@ def test_partition_keys_have_the_columns_type_or_are_text():
         "clean_readings/",
         partition_by=(
             ia.PartitionBy("station", column="sensor"),
-            ia.PartitionBy("warmth", column="celsius"),
+            ia.PartitionBy("read_on", column="day"),
             ia.PartitionBy("month", column="day", transform="month"),
         ),
         table="readings",
@@ -125,7 +125,7 @@ def test_partition_keys_have_the_columns_type_or_are_text():
     )
     assert [(k.name, k.type) for k in table.partition_keys] == [
         ("station", "string"),
-        ("warmth", "double"),
+        ("read_on", "date"),
         ("month", "string"),
     ]
 
