@@ -50,8 +50,6 @@ _REASON, _RECORD = "__reason", "__record"
 _HIDDEN = (SOURCE_ROW, SOURCE_URI)
 #: Inputs up to this size are judged once and kept; a table that outgrows memory spills.
 _KEPT_BYTES = 8 * 1024 * 1024
-#: Bad rows that one pass may hold in memory beside its count.
-_FEW_ROWS = 4_000
 
 
 @dataclass(slots=True)
@@ -133,9 +131,7 @@ class DuckDBEngine:
         told = _told(contract, stage, broken, types, self._only_uri(types))
         quarantined = self._view(self._name("bad"), f"SELECT {told} FROM {judged} WHERE {is_bad}")
         return Checked(
-            valid,
-            quarantined,
-            _Split(given, judged, is_bad, broken, told, frame.alias, _REASON in types, _order(types)),
+            valid, quarantined, _Split(given, judged, is_bad, broken, told, frame.alias, _REASON in types)
         )
 
     def write(
@@ -183,13 +179,9 @@ class DuckDBEngine:
         Counted before anything is written, so that what is lost on the way to the files shows as a
         difference.
         """
-        table = self._name("caught")
-        # Few bad rows are brought along by the count; a pass of its own keeps their order, on one core.
-        self.connection.execute(
-            f"CREATE TEMP TABLE {table}_seen AS SELECT count(*) AS n, COALESCE(count_if({split.is_bad}), 0) AS bad, "
-            f"min_by(j, {split.order}, {_FEW_ROWS}) FILTER ({split.is_bad}) AS few FROM {split.judged} AS j"
-        )
-        rows, bad = self.connection.execute(f"SELECT n, bad FROM {table}_seen").fetchone()
+        rows, bad = self.connection.execute(
+            f"SELECT count(*), COALESCE(count_if({split.is_bad}), 0) FROM {split.judged}"
+        ).fetchone()
         read = self.records.get(split.source)
         if read is not None and read != rows:
             raise RowsNotConserved(f"{stage}: {read} records in the files, {rows} read")
@@ -198,13 +190,10 @@ class DuckDBEngine:
             violated[f"{stage}.extra_column.{column}"] = count
         if not bad:
             return _Caught(rows, 0, "", violated)
-        view = self._name("told")
-        source = (
-            f"SELECT unnest(few, max_depth := 2) FROM {table}_seen"
-            if bad <= _FEW_ROWS
-            else f"SELECT * FROM {split.judged} WHERE {split.is_bad}"
+        table, view = self._name("caught"), self._name("told")
+        self.connection.execute(
+            f"CREATE TEMP TABLE {table} AS SELECT * FROM {split.judged} WHERE {split.is_bad}"
         )
-        self.connection.execute(f"CREATE TEMP TABLE {table} AS {source}")
         self._view(view, f"SELECT {split.told} FROM {table}")
         return _Caught(rows, bad, view, {**violated, **self._broken(table, split, stage, Severity.ERROR)})
 
@@ -264,7 +253,6 @@ class _Split:
     told: str
     source: str
     malformed: bool
-    order: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +263,6 @@ class _Caught:
     bad: int
     view: str
     violations: Mapping[str, int]
-
-
-def _order(types: Mapping[str, Any]) -> str:
-    # Never NULL: min_by leaves such rows out.
-    return f"COALESCE(TRY_CAST({SOURCE_ROW} AS BIGINT), 0)" if SOURCE_ROW in types else "0"
 
 
 def _flag(index: int) -> str:

@@ -221,21 +221,3 @@ def test_the_faster_explode_gives_the_rows_of_narwhals_own() -> None:
     assert sorted(ours.fetchall(), key=str) == sorted(own.fetchall(), key=str)
     assert "UNION" in own.sql_query().upper()
     assert "UNION" not in ours.sql_query().upper()
-
-
-@pytest.mark.parametrize("few", [40, 39, 1])
-def test_many_bad_rows_are_set_aside_as_few_are(few, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aws_runtime.engines.duckdb._FEW_ROWS", few)
-    rows = [{"id": f"no number {i}" if i % 3 else i, "d": "x"} for i in range(60)]
-    result = written(tmp_path, rows, BY_D, DATED)
-    assert (result.rows_out, result.rows_quarantined["rows"], result.violations) == (
-        20,
-        40,
-        {"rows.id.coerce": 40},
-    )
-    kept = pl.read_parquet(result.quarantine[0].path).sort("source_row")
-    assert kept["source_row"].to_list() == [i + 1 for i in range(60) if i % 3]
-    assert [reasons[0] for reasons in kept["reasons"]] == [
-        f"id: 'no number {i}' is not int64" for i in range(60) if i % 3
-    ]
-    assert json.loads(kept["record"][0]) == {"id": "no number 1", "d": "x"}
