@@ -159,3 +159,6 @@ def awswrangler_chunks(source: str, _out: str) -> int:
 if __name__ == "__main__":
     name, given, target = sys.argv[1:]
     print(json.dumps({"rows": globals()[name](given, target)}))
+    # pyarrow's threads sometimes abort an interpreter that is going down: "terminate called".
+    sys.stdout.flush()
+    os._exit(0)
