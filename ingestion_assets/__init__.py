@@ -14,14 +14,15 @@ from ingestion_assets.asset import (
     ingestion_asset,
 )
 from ingestion_assets.errors import CompileError, Where
-from ingestion_assets.formats import Json, Parquet
-from ingestion_assets.pipeline import Alerts, Catalog, Pipeline, S3Event, Tracking
+from ingestion_assets.formats import Csv, Json, Parquet
+from ingestion_assets.pipeline import Alerts, Catalog, Pipeline, S3Batches, S3Event, S3Queue, Tracking
 
 __all__ = [
     "Alerts",
     "Bucket",
     "Catalog",
     "CompileError",
+    "Csv",
     "DailyPartitions",
     "IngestionAsset",
     "Json",
@@ -29,8 +30,10 @@ __all__ = [
     "PartitionBy",
     "Pipeline",
     "Processor",
+    "S3Batches",
     "S3Event",
     "S3Parquet",
+    "S3Queue",
     "S3Source",
     "Tracking",
     "Where",

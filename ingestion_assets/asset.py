@@ -14,8 +14,8 @@ from typing import Any, Literal
 from ingestion_assets.errors import CompileError, Where, declared_here
 from ingestion_assets.formats import Format
 
-ProcessorKind = Literal["lambda", "glue_pyspark"]
-PartitionTransform = Literal["identity", "hour", "day", "month", "year"]
+ProcessorKind = Literal["lambda", "glue_pyspark", "auto"]
+PartitionTransform = Literal["identity", "hour", "day", "month", "year", "month_of_year", "day_of_month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class Processor:
     """What runs the transform.
 
     Args:
-        kind: `lambda` or `glue_pyspark`.
+        kind: `lambda`, `glue_pyspark`, or `auto`: a Choice state takes the Lambda function for up to
+            `threshold_bytes` of source files, and the Glue job for more.
+        threshold_bytes: Of `auto`.
         engine: An engine's name; None lets the compiler choose by format and capabilities.
         memory_mb: Of the Lambda function (128 to 10,240).
         storage_mb: The Lambda function's `/tmp` (512 to 10,240); bounds the size of a file.
@@ -84,6 +86,7 @@ class Processor:
     """
 
     kind: ProcessorKind = "lambda"
+    threshold_bytes: int = 256 * 1024 * 1024
     engine: str | None = None
     memory_mb: int = 2048
     storage_mb: int = 2048
@@ -98,7 +101,8 @@ class PartitionBy:
     Args:
         name: Name in the path: `dt` in `dt=2025-01-17/`.
         column: Contract column that it derives from; by default the column `name`.
-        transform: `identity`, or the part of a date that names the folder.
+        transform: `identity`, or the part of a date that names the folder: `day` is 2025-01-17,
+            `month` 2025-01, `year` 2025, `month_of_year` 01, `day_of_month` 17.
     """
 
     name: str

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import get_args
 
 import aws_runtime.engines
@@ -15,7 +16,21 @@ from ingestion_assets.errors import CompileError
 
 #: Where each processor kind runs its engine.
 RUNS_IN: dict[str, str] = {"lambda": "lambda", "glue_pyspark": "glue"}
-assert set(RUNS_IN) == set(get_args(ProcessorKind))  # noqa: S101 - a new kind must say where it runs
+#: What a kind that is decided at run time stands for, the one for small files first.
+DECIDED_LATER: dict[str, tuple[ProcessorKind, ...]] = {"auto": ("lambda", "glue_pyspark")}
+assert {*RUNS_IN, *DECIDED_LATER} == set(get_args(ProcessorKind))  # noqa: S101 - a new kind must say where it runs
+
+
+def runtimes(asset: IngestionAsset) -> tuple[IngestionAsset, ...]:
+    """Return the asset once for each place that may run it; only `auto` has more than one.
+
+    The first one, which is for small files, is also what runs on a laptop; an engine that the
+    declaration names is meant for it.
+    """
+    given = asset.processor
+    first, *others = DECIDED_LATER.get(given.kind, (given.kind,))
+    processors = [replace(given, kind=first), *(replace(given, kind=kind, engine=None) for kind in others)]
+    return tuple(replace(asset, processor=processor) for processor in processors)
 
 
 def known_engines() -> Iterator[Capabilities]:
@@ -32,7 +47,7 @@ def choose_engine(asset: IngestionAsset, formats: AbstractSet[str]) -> str:
     Raises:
         CompileError: ASL003, when no engine does, or the one that the processor names does not.
     """
-    place = RUNS_IN[asset.processor.kind]
+    place = RUNS_IN[runtimes(asset)[0].processor.kind]
     able = [e for e in known_engines() if place in e.runs_in and formats <= e.formats]
     wanted = asset.processor.engine
     if wanted is not None:

@@ -22,6 +22,50 @@ class S3Event:
 
 
 @dataclass(frozen=True, slots=True)
+class S3Queue:
+    """Start one execution for each object, through SQS and the bucket's orchestrator.
+
+    All pipelines of one bucket share a queue, an orchestrator and the tables `workflow_metadata`
+    (key prefix -> state machine, the longest wins; rows added by hand are respected) and
+    `workflow_status` (docs/ingress.md).
+
+    Args:
+        source: Name of the source.
+        suffixes: Only keys that end so; empty means any. Other files below the prefix are ignored.
+    """
+
+    source: str
+    suffixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class S3Batches:
+    """Start one execution for a batch of objects of one date, through SQS and a manifest builder.
+
+    A file's date is the first ISO date in its key below the source's prefix, or else the day that it
+    arrived (UTC).
+
+    Args:
+        source: Name of the source.
+        files: A batch starts when so many files of one date are pending (1 to 1,000) …
+        max_bytes: … or so many bytes; None for no such bound …
+        max_wait_seconds: … or when its first file has waited so long.
+        manifests: Key prefix of the manifests in the source's bucket, ending in `/`.
+        suffixes: Only keys that end so; empty means any. Other files below the prefix are ignored.
+    """
+
+    source: str
+    files: int = 10
+    max_bytes: int | None = None
+    max_wait_seconds: int = 900
+    manifests: str = "manifests/"
+    suffixes: tuple[str, ...] = ()
+
+
+Trigger = S3Event | S3Queue | S3Batches
+
+
+@dataclass(frozen=True, slots=True)
 class Alerts:
     """Who is told of failed runs and rejected files.
 
@@ -78,7 +122,7 @@ class Pipeline:
     name: str
     sources: tuple[S3Source, ...]
     assets: tuple[IngestionAsset, ...]
-    trigger: S3Event
+    trigger: Trigger
     quarantine: Bucket = Bucket("quarantine")
     alerts: Alerts = Alerts()
     tracking: Tracking = Tracking()
