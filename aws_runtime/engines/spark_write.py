@@ -1,8 +1,9 @@
 """Spark rows -> Parquet files with the names that the project promises.
 
-In: the good and the quarantined rows. Out: `<partition>=<value>/<stem>.parquet` and, where Spark
-wrote more than one file a partition, `<stem>-<n>.parquet`. Spark names its files itself, so they
-are staged in a hidden folder beside their place and then moved.
+In: the good and the quarantined rows. Out: `<partition>=<value>/part-<stem>.<codec>.parquet` and, where
+Spark wrote more than one file a partition, `part-<stem>-<n>.<codec>.parquet`; quarantine is
+`<stem>.parquet`. Spark names its files itself, so they are staged in a hidden folder beside their place
+and then moved.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 #: Rows of one file at most.
 FILE_ROWS = 10_000_000
-#: Characters of an ISO timestamp that a partition's value keeps.
-_KEPT = {"day": 10, "month": 7, "year": 4, "hour": 13}
+#: First character, from 1, and number of characters of an ISO date that a partition's value keeps.
+_KEPT = {"day": (1, 10), "month": (1, 7), "year": (1, 4), "month_of_year": (6, 2), "day_of_month": (9, 2)}
 
 
 def write_valid(
@@ -47,7 +48,14 @@ def write_valid(
     keys = ", ".join(SPARK.quote(by.name) for by in partition_by)
     hint = f"REBALANCE({keys})" if keys else "REBALANCE"
     frame = frame.sparkSession.sql(f"SELECT /*+ {hint} */ * FROM {{frame}}", frame=frame)
-    return _write(frame, [by.name for by in partition_by], compression, destination, stem)
+    return _write(
+        frame,
+        [by.name for by in partition_by],
+        compression,
+        destination,
+        stem,
+        (f"part-{stem}", f".{compression}"),
+    )
 
 
 def write_quarantine(parts: Sequence[DataFrame], folder: str, stem: str) -> tuple[WrittenFile, ...]:
@@ -58,7 +66,7 @@ def write_quarantine(parts: Sequence[DataFrame], folder: str, stem: str) -> tupl
     for part in parts[1:]:
         frame = frame.unionByName(part)
     frame = frame.coalesce(1).sortWithinPartitions("stage", "source_uri", "source_row")
-    return _write(frame, [], "zstd", folder, stem)
+    return _write(frame, [], "zstd", folder, stem, (stem, ""))
 
 
 def partition_value(by: PartitionPlan) -> str:
@@ -69,11 +77,17 @@ def partition_value(by: PartitionPlan) -> str:
         return f"NULLIF(CAST({column} AS STRING), {SPARK.text(HIVE_NULL)})"
     if by.transform == "hour":
         return f"REPLACE(SUBSTR(CAST(CAST({column} AS TIMESTAMP) AS STRING), 1, 13), ' ', '-')"
-    return f"SUBSTR(CAST({column} AS STRING), 1, {_KEPT[by.transform]})"
+    first, count = _KEPT[by.transform]
+    return f"SUBSTR(CAST({column} AS STRING), {first}, {count})"
 
 
-def _write(
-    frame: DataFrame, partition_by: Sequence[str], compression: str, folder: str, stem: str
+def _write(  # noqa: PLR0917 - what a writer needs
+    frame: DataFrame,
+    partition_by: Sequence[str],
+    compression: str,
+    folder: str,
+    stem: str,
+    named: tuple[str, str],
 ) -> tuple[WrittenFile, ...]:
     # The hidden folder keeps readers and crawlers off; its child is there because Spark, too, warns of it.
     hidden = join(folder, f".staging-{stem}")
@@ -87,14 +101,14 @@ def _write(
         staged = parquet_below(staging)
         rows = _rows(frame.sparkSession, target, staged)
         # A file without rows is Spark's way to keep a schema; the catalog keeps ours.
-        placed = list(_places([name for name in staged if rows[name]], stem))
+        placed = list(_places([name for name in staged if rows[name]], *named))
         move_all([(join(staging, name), join(folder, place)) for name, place, _ in placed])
     finally:
         remove(hidden)
     return tuple(WrittenFile(join(folder, place), rows[name], values) for name, place, values in placed)
 
 
-def _places(staged: Sequence[str], stem: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _places(staged: Sequence[str], stem: str, codec: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield (staged name, final name, partition values)."""
     seen: dict[str, int] = {}
     for name in staged:
@@ -102,8 +116,8 @@ def _places(staged: Sequence[str], stem: str) -> Iterator[tuple[str, str, dict[s
         values = {unquote(key): unquote(value) for key, _, value in pairs}
         place = partition_folder(values)
         number = seen[place] = seen.get(place, -1) + 1
-        base = f"{stem}-{number}.parquet" if number else f"{stem}.parquet"
-        yield name, place + base, values
+        nth = f"-{number}" if number else ""
+        yield name, f"{place}{stem}{nth}{codec}.parquet", values
 
 
 def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:
