@@ -92,7 +92,7 @@ def settled(spark: SparkSession) -> Iterator[None]:
     try:
         yield
     finally:
-        context.setLocalProperty("spark.scheduler.pool", None)
+        context.setLocalProperty("spark.scheduler.pool", None)  # type: ignore[arg-type] # None removes it
         with _lock:
             _holders[key] -= 1
             if not _holders[key]:

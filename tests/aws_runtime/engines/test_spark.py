@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 from moto import mock_aws
 
 from aws_runtime import storage
-from aws_runtime.contract import Column, Contract, DataType, Field
+from aws_runtime.contract import Column, Contract, DataType, Drift, Field
 from aws_runtime.engines import InputFile, Limits, spark_files
 from aws_runtime.engines.spark import open_engine
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
@@ -19,7 +21,8 @@ from aws_runtime.engines.spark_session import SETTINGS
 from aws_runtime.engines.spark_text import without_trailing_commas
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats.json import Options
-from aws_runtime.plan import FormatPlan
+from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan
+from aws_runtime.step import StepResult, run_step
 
 CONTRACT = Contract(
     "Sample",
@@ -149,3 +152,47 @@ def test_the_session_is_left_as_it_was_found(spark: Any, tmp_path: Path) -> None
             engine.read([InputFile(str(path), "s3://b/k")], FormatPlan("parquet"), CONTRACT)
     assert {name: spark.conf.get(name, None) for name in SETTINGS} == before
     assert not spark.sparkContext._jsc.getPersistentRDDs()
+
+
+def renamed(frame: Any) -> Any:
+    """A transform that needs its own columns, and a shuffle."""
+    import narwhals as nw  # noqa: PLC0415 - the transform's only
+
+    return frame.group_by("n").agg(nw.col("n").count().alias("times"))
+
+
+@pytest.mark.spark
+def test_steps_of_several_threads_share_a_session_and_leave_nothing_in_it(spark: Any, tmp_path: Path) -> None:
+    source = Contract("Numbers", (Column("n", DataType("int64"), coerce=True),), drift=Drift.EVOLVE)
+    counted = Contract("Counted", (Column("n", DataType("int64")), Column("times", DataType("int64"))))
+    given = InputPlan("frame", FormatPlan("json"), source)
+    plan = AssetPlan("p", "a", f"{__name__}:renamed", (given,), OutputPlan(counted), engine="spark")
+    before = {name: spark.conf.get(name, None) for name in SETTINGS}
+
+    def unit(number: int) -> StepResult:
+        path = tmp_path / f"{number}.json"
+        path.write_text("".join(f'{{"n": {n}}}\n' * (number + 1) for n in range(5)) + "oops\n" * number)
+        return run_step(
+            plan,
+            {"frame": [InputFile(str(path), f"s3://landing/{number}")]},
+            destination=str(tmp_path / "out"),
+            quarantine=str(tmp_path / "quarantine"),
+            stem=f"unit{number}",
+            limits=Limits(2**29, 2, str(tmp_path / "spill")),
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(unit, range(8)))
+
+    for number, result in enumerate(results):
+        (file,) = result.files
+        assert file.path == str(tmp_path / "out" / f"part-unit{number}.zstd.parquet")
+        rows = [(row["n"], row["times"]) for row in pq.read_table(file.path).to_pylist()]
+        assert sorted(rows) == [(n, number + 1) for n in range(5)]
+        bad = [row for kept in result.quarantine for row in pq.read_table(kept.path).to_pylist()]
+        assert [row["source_uri"] for row in bad] == [f"s3://landing/{number}"] * number
+    assert {name: spark.conf.get(name, None) for name in SETTINGS} == before
+    assert not spark.sparkContext._jsc.getPersistentRDDs()
+    assert not spark.catalog.listTables()
+    assert not list(tmp_path.rglob("*staging*"))
+    assert not list((tmp_path / "spill").iterdir())
