@@ -32,15 +32,18 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class DailyPartitions:
-    """One folder a day, below a source's prefix.
+    """One folder a day below a source's prefix, or files whose names begin with their day.
 
     Args:
         start: First day.
         folder: strftime pattern of the folder.
+        name: strftime pattern of fixed width that the names of files begin with, as `%Y-%m-%d` does
+            in `2025-01-17-file001.ndjson`; the folder is then of no account.
     """
 
     start: date
     folder: str = "%Y-%m-%d"
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class S3Source:
         prefix: Key prefix, ending in `/`.
         format: How bytes become records.
         contract: A Pandera model of the records as they are sent.
-        partitions: Folders below the prefix, for Dagster's partitions; a file that lies in no
-            day's folder belongs to the day it landed.
+        partitions: Days of the files, for Dagster's partitions; a file that neither folder nor name
+            gives one belongs to the day it landed.
         owners: Emails or `team:name`.
         description: For the lineage and the catalog.
     """

@@ -46,11 +46,11 @@ quote, text = SPARK.quote, SPARK.text
 
 CAPABILITIES = Capabilities(
     name="spark",
-    formats=frozenset({"json", "parquet"}),
+    formats=frozenset({"csv", "json", "parquet"}),
     nested=True,
     runs_in=frozenset({"glue"}),
     requirements=("narwhals",),
-    preference={"json": 50, "parquet": 50},
+    preference={"csv": 50, "json": 50, "parquet": 50},
 )
 
 _HIDDEN = {SOURCE_ROW: "BIGINT", SOURCE_URI: "STRING", SOURCE_ERROR: "STRING", SOURCE_TEXT: "STRING"}

@@ -1,0 +1,1 @@
+"""Sales exports as CSV, converted to Parquet."""

@@ -1,0 +1,1 @@
+"""Clickstream NDJSON in many small files, converted to Parquet in batches."""
