@@ -51,7 +51,8 @@ class PartitionPlan:
     Args:
         name: Name in the path: `dt` in `dt=2025-01-17/`.
         column: The column that it is derived from.
-        transform: `identity`, `day` (YYYY-MM-DD), `month` (YYYY-MM), `year` or `hour`.
+        transform: `identity`, `day` (YYYY-MM-DD), `month` (YYYY-MM), `year`, `hour`, `month_of_year` (MM)
+            or `day_of_month` (DD).
     """
 
     name: str

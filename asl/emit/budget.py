@@ -28,7 +28,7 @@ PAYLOAD_BYTES = 256 * 1024
 PLACEHOLDER_BYTES = 170
 #: The largest run record (`aws_runtime.records`), and what surrounds it in a Lambda's answer.
 RECORD_BYTES, ANSWER_BYTES = 200 * 1024, 512
-KEY_BYTES, BUCKET_BYTES, EXECUTION_BYTES, STEM_BYTES = 1024, 63, 80, 48
+KEY_BYTES, BUCKET_BYTES, EXECUTION_BYTES, STEM_BYTES = 1024, 63, 80, 60
 #: Of the reason of a rejection, with its quotes; and a run's names, counts and status.
 REASON_BYTES, COUNTS_BYTES = 4352, 256
 #: A folder's value: a date's part is short, any other value is allowed this much.

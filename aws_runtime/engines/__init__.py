@@ -134,8 +134,9 @@ class Engine(Protocol):
     ) -> Written:
         """Write the valid rows of `output_stage` and the quarantined rows of every stage.
 
-        Files are named `<destination>/<partition>=<value>/<stem>.parquet` (`<stem>-<n>` when more
-        than one a partition) and `<quarantine>/<stem>.parquet`, the same names for a retry.
+        Files are named `<destination>/<partition>=<value>/part-<stem>.<codec>.parquet` (`part-<stem>-<n>…`
+        when more than one a partition, `aws_runtime.partitions.part_name`) and
+        `<quarantine>/<stem>.parquet`, the same names for a retry.
         """
 
 

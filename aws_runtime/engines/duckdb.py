@@ -235,8 +235,11 @@ def _reading_again(engine: DuckDBEngine) -> Iterator[None]:
     """Ask for the exact way of reading when the fast one meets a value of another shape."""
     try:
         yield
-    except duckdb.InvalidInputException as error:
-        if engine.exact or "JSON transform error" not in str(error):
+    except (duckdb.InvalidInputException, UnicodeDecodeError) as error:
+        # DuckDB's message quotes the record and cuts it, at times within a character: then Python
+        # cannot decode the message and raises its own error in place of DuckDB's.
+        transform = isinstance(error, UnicodeDecodeError) or "JSON transform error" in str(error)
+        if engine.exact or not transform:
             raise
         engine.exact = True
         raise ReadAgain(str(error).splitlines()[0]) from error

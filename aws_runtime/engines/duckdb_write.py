@@ -10,11 +10,18 @@ from typing import Any
 from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
 from aws_runtime.engines.duckdb_dialect import quote, text
-from aws_runtime.partitions import HIVE_NULL, partition_folder
+from aws_runtime.partitions import HIVE_NULL, part_name, partition_folder
 from aws_runtime.plan import PartitionPlan
 
 #: strftime patterns of the parts of a date that name a folder.
-_PARTS = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y", "hour": "%Y-%m-%d-%H"}
+_PARTS = {
+    "day": "%Y-%m-%d",
+    "month": "%Y-%m",
+    "year": "%Y",
+    "hour": "%Y-%m-%d-%H",
+    "month_of_year": "%m",
+    "day_of_month": "%d",
+}
 
 
 def write_good(
@@ -39,7 +46,7 @@ def write_good(
         written = _copy(
             connection, view, contract, partition_by=partition_by, compression=compression, staging=staging
         )
-        return tuple(_publish(written, destination, stem))
+        return tuple(_publish(written, destination, stem, compression))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -88,9 +95,9 @@ def _value(by: PartitionPlan, zoned: bool) -> str:
 
 
 def _publish(
-    written: Sequence[tuple[Path, int, dict[str, str]]], destination: Path, stem: str
+    written: Sequence[tuple[Path, int, dict[str, str]]], destination: Path, stem: str, compression: str
 ) -> list[WrittenFile]:
-    """Rename into place: `<stem>.parquet`, then `<stem>-1.parquet` … in the same partition.
+    """Rename into place: `part-<stem>.zstd.parquet`, then `part-<stem>-1.zstd.parquet` … in the same partition.
 
     The staged folders have DuckDB's escapes, which are more than Hive's.
     """
@@ -101,10 +108,10 @@ def _publish(
         number = seen.get(place, 0)
         if not number:
             place.mkdir(parents=True, exist_ok=True)
-            for old in place.glob(f"{stem}-*.parquet"):
+            for old in place.glob(f"part-{stem}-*.parquet"):
                 old.unlink()
         seen[place] = number + 1
-        target = place / (f"{stem}-{number}.parquet" if number else f"{stem}.parquet")
+        target = place / part_name(stem, compression, number)
         path.replace(target)
         files.append(WrittenFile(str(target), rows, partition))
     return files

@@ -159,7 +159,7 @@ def test_columns_types_partitions_and_names_are_as_promised(deployed, tmp_path):
     ]  # fmt: skip
     stems = {Path(key).stem for key in objects}
     assert len(stems) == 1
-    event_time = datetime.strptime(stems.pop().split("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    event_time = datetime.strptime(stems.pop().split("-")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - event_time).days) < 1
 
 

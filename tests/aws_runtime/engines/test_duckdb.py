@@ -137,18 +137,60 @@ DATED = Contract("Dated", (Column("id", NUMBER, coerce=True), Column("d", TEXT, 
 BY_D = (PartitionPlan("p", "d"),)
 
 
+def test_a_message_that_duckdb_cuts_within_a_character_is_no_error(tmp_path: Path) -> None:
+    """The reader quotes the first bytes of a record of another shape, wherever they end."""
+    path = tmp_path / "cut.json"
+    for padding in range(4):
+        record = {"n": [None, [None, 1.0493272639893431e124], {"a": "x" * padding + "\U00010000" * 60}]}
+        path.write_text(json.dumps(record, ensure_ascii=False))
+        assert checked(path, tmp_path, exact=False) == checked(path, tmp_path, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("transform", "folder"),
+    [
+        ("year", "2025"),
+        ("month", "2025-01"),
+        ("month_of_year", "01"),
+        ("day", "2025-01-07"),
+        ("day_of_month", "07"),
+    ],
+)
+def test_a_partition_is_a_part_of_a_date_and_its_file_tells_stem_and_codec(
+    tmp_path: Path, transform: str, folder: str
+) -> None:
+    by = (PartitionPlan("p", "d", transform),)
+    contract = Contract("Row", (Column("d", DataType("date"), coerce=True),))
+    source = tmp_path / "a.json"
+    source.write_text('{"d": "2025-01-07"}')
+    with open_engine(limits(tmp_path)) as engine:
+        read = engine.read([InputFile(str(source), "a")], FormatPlan("json"), contract)
+        written = engine.write(
+            checked={"o": engine.check(read, contract, "o")},
+            output_stage="o",
+            contract=contract,
+            partition_by=by,
+            compression="snappy",
+            destination=str(tmp_path / "out"),
+            quarantine=str(tmp_path / "bad"),
+            stem="s",
+        )
+    assert [f.path for f in written.files] == [f"{tmp_path}/out/p={folder}/part-s.snappy.parquet"]
+    assert written.files[0].partition == {"p": folder}
+
+
 def test_partition_values_are_escaped_and_null_has_its_own(tmp_path: Path) -> None:
     values = ["a/b", "a b", "50%", "x=y", "Zürich", None]
     result = written(tmp_path, [{"id": i, "d": v} for i, v in enumerate(values)], BY_D, DATED)
     assert {f.partition["p"] for f in result.files} == {*values[:-1], "__HIVE_DEFAULT_PARTITION__"}
     names = {Path(f.path).relative_to(tmp_path / "out").as_posix() for f in result.files}
     assert names == {
-        "p=a%2Fb/stem.parquet",
-        "p=a b/stem.parquet",
-        "p=50%25/stem.parquet",
-        "p=x%3Dy/stem.parquet",
-        "p=Zürich/stem.parquet",
-        "p=__HIVE_DEFAULT_PARTITION__/stem.parquet",
+        "p=a%2Fb/part-stem.zstd.parquet",
+        "p=a b/part-stem.zstd.parquet",
+        "p=50%25/part-stem.zstd.parquet",
+        "p=x%3Dy/part-stem.zstd.parquet",
+        "p=Zürich/part-stem.zstd.parquet",
+        "p=__HIVE_DEFAULT_PARTITION__/part-stem.zstd.parquet",
     }
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
 
@@ -168,12 +210,15 @@ def test_thousands_of_partitions_in_bounded_memory(tmp_path: Path) -> None:
 def test_a_retry_overwrites_its_own_files_and_removes_what_it_no_longer_writes(tmp_path: Path) -> None:
     rows = [{"id": i, "d": "x"} for i in range(10)]
     written(tmp_path, [*rows, {"id": None}], BY_D, DATED)
-    leftover = tmp_path / "out" / "p=x" / "stem-1.parquet"
+    leftover = tmp_path / "out" / "p=x" / "part-stem-1.zstd.parquet"
     leftover.write_bytes(b"of an earlier attempt")
     other = tmp_path / "out" / "p=x" / "another.parquet"
     other.write_bytes(b"of another file")
     result = written(tmp_path, rows, BY_D, DATED)
-    assert sorted(p.name for p in (tmp_path / "out" / "p=x").iterdir()) == ["another.parquet", "stem.parquet"]
+    assert sorted(p.name for p in (tmp_path / "out" / "p=x").iterdir()) == [
+        "another.parquet",
+        "part-stem.zstd.parquet",
+    ]
     assert (result.rows_out, list((tmp_path / "bad").iterdir())) == (10, [])
 
 

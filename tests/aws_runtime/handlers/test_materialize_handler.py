@@ -31,7 +31,7 @@ def test_completed_run(world):
     landed = world.put()
     record = world.invoke(world.event(landed))
     stem = f"20250117T101502Z-{FileIdentity('landing', 'orders/a.json', landed['version_id']).digest}"
-    outputs = [f"s3://staging/lines/dt=2025-01-{day}/{stem}.parquet" for day in (17, 18, 19)]
+    outputs = [f"s3://staging/lines/dt=2025-01-{day}/part-{stem}.zstd.parquet" for day in (17, 18, 19)]
     rows = f"s3://quarantine/rows/shop/order_lines/{stem}.parquet"
     assert record == {
         "status": "completed",

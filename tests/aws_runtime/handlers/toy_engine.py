@@ -15,6 +15,7 @@ import polars as pl
 from aws_runtime import storage
 from aws_runtime.engines import Capabilities, Checked, Written, WrittenFile
 from aws_runtime.errors import RejectedFile
+from aws_runtime.partitions import part_name
 
 CAPABILITIES = Capabilities("toy", frozenset({"json"}), nested=False, runs_in=frozenset({"lambda"}))
 SCHEMA = {"id": pl.String, "day": pl.String, "n": pl.Int64}
@@ -79,7 +80,7 @@ class Engine:
         files, refused, bad = [], [], {}
         valid = checked[output_stage].valid.collect()
         for (day,), rows in sorted(valid.group_by("day")):
-            path = save(rows.sort("id"), destination, f"dt={day}/{stem}.parquet")
+            path = save(rows.sort("id"), destination, f"dt={day}/{part_name(stem, compression)}")
             files.append(WrittenFile(path, rows.height, {"dt": day}))
         for stage, half in checked.items():
             rows = half.quarantined.collect()
