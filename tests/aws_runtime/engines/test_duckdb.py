@@ -225,7 +225,7 @@ def test_a_retry_overwrites_its_own_files_and_removes_what_it_no_longer_writes(t
 def test_columns_are_those_of_the_contract_alone(tmp_path: Path) -> None:
     (file,) = written(tmp_path, [{"id": 1, "d": "x", "more": 1}], (), replace_drift(DATED)).files
     assert pl.read_parquet_schema(file.path) == {"id": pl.Int64(), "d": pl.String()}
-    assert Path(file.path) == tmp_path / "out" / "stem.parquet"
+    assert Path(file.path) == tmp_path / "out" / "part-stem.zstd.parquet"
 
 
 def replace_drift(contract: Contract) -> Contract:
