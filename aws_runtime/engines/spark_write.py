@@ -8,7 +8,8 @@ and then moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -16,7 +17,7 @@ from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
 from aws_runtime.engines.spark_dialect import SPARK
 from aws_runtime.engines.spark_files import in_s3, join, move_all, parquet_below, remove
-from aws_runtime.partitions import HIVE_NULL, partition_folder
+from aws_runtime.partitions import HIVE_NULL, part_name, partition_folder
 from aws_runtime.plan import PartitionPlan
 
 if TYPE_CHECKING:
@@ -48,14 +49,8 @@ def write_valid(
     keys = ", ".join(SPARK.quote(by.name) for by in partition_by)
     hint = f"REBALANCE({keys})" if keys else "REBALANCE"
     frame = frame.sparkSession.sql(f"SELECT /*+ {hint} */ * FROM {{frame}}", frame=frame)
-    return _write(
-        frame,
-        [by.name for by in partition_by],
-        compression,
-        destination,
-        stem,
-        (f"part-{stem}", f".{compression}"),
-    )
+    named = functools.partial(part_name, stem, compression)
+    return _write(frame, [by.name for by in partition_by], compression, destination, stem, named)
 
 
 def write_quarantine(parts: Sequence[DataFrame], folder: str, stem: str) -> tuple[WrittenFile, ...]:
@@ -66,7 +61,14 @@ def write_quarantine(parts: Sequence[DataFrame], folder: str, stem: str) -> tupl
     for part in parts[1:]:
         frame = frame.unionByName(part)
     frame = frame.coalesce(1).sortWithinPartitions("stage", "source_uri", "source_row")
-    return _write(frame, [], "zstd", folder, stem, (stem, ""))
+    return _write(
+        frame,
+        [],
+        "zstd",
+        folder,
+        stem,
+        lambda number: f"{stem}-{number}.parquet" if number else f"{stem}.parquet",
+    )
 
 
 def partition_value(by: PartitionPlan) -> str:
@@ -87,7 +89,7 @@ def _write(  # noqa: PLR0917 - what a writer needs
     compression: str,
     folder: str,
     stem: str,
-    named: tuple[str, str],
+    named: Callable[[int], str],
 ) -> tuple[WrittenFile, ...]:
     # The hidden folder keeps readers and crawlers off; its child is there because Spark, too, warns of it.
     hidden = join(folder, f".staging-{stem}")
@@ -101,14 +103,14 @@ def _write(  # noqa: PLR0917 - what a writer needs
         staged = parquet_below(staging)
         rows = _rows(frame.sparkSession, target, staged)
         # A file without rows is Spark's way to keep a schema; the catalog keeps ours.
-        placed = list(_places([name for name in staged if rows[name]], *named))
+        placed = list(_places([name for name in staged if rows[name]], named))
         move_all([(join(staging, name), join(folder, place)) for name, place, _ in placed])
     finally:
         remove(hidden)
     return tuple(WrittenFile(join(folder, place), rows[name], values) for name, place, values in placed)
 
 
-def _places(staged: Sequence[str], stem: str, codec: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+def _places(staged: Sequence[str], named: Callable[[int], str]) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Yield (staged name, final name, partition values)."""
     seen: dict[str, int] = {}
     for name in staged:
@@ -116,8 +118,7 @@ def _places(staged: Sequence[str], stem: str, codec: str) -> Iterator[tuple[str,
         values = {unquote(key): unquote(value) for key, _, value in pairs}
         place = partition_folder(values)
         number = seen[place] = seen.get(place, -1) + 1
-        nth = f"-{number}" if number else ""
-        yield name, f"{place}{stem}{nth}{codec}.parquet", values
+        yield name, place + named(number), values
 
 
 def _rows(spark: Any, staging: str, staged: Sequence[str]) -> dict[str, int]:

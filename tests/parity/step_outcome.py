@@ -14,6 +14,7 @@ from aws_runtime.engines import InputFile, Limits
 from aws_runtime.errors import RejectedFile
 from aws_runtime.plan import AssetPlan
 from aws_runtime.step import StepResult, run_step
+from ingestion_assets.engines import known_engines
 
 STEM = "20250117T101502Z-0123456789abcdef"
 
@@ -92,18 +93,32 @@ def _same_notation(reason: str) -> str:
     return re.sub(r"(?<![\w'])-?\d+\.\d+(?:[eE][+-]?\d+)?", lambda found: repr(float(found[0])), reason)
 
 
+def engines(plan: AssetPlan) -> list[str]:
+    """Every engine that reads the plan's formats and its contracts' types, the reference first."""
+    contracts = [plan.output.contract, *(given.contract for given in plan.inputs)]
+    nested = any(c.type.item is not None or c.type.fields for contract in contracts for c in contract.columns)
+    formats = {given.format.name for given in plan.inputs}
+    able = [e for e in known_engines() if formats <= e.formats and (e.nested or not nested)]
+    # Spark is what all others are held against.
+    return [e.name for e in sorted(able, key=lambda e: (e.name != "spark", e.name))]
+
+
 def assert_equal(plan: AssetPlan, inputs: dict[str, list[InputFile]], folder: Path) -> Outcome:
-    small = outcome(plan, "duckdb", inputs, folder)
-    large = outcome(plan, "spark", inputs, folder)
-    for field in dataclasses.fields(Outcome):
-        on_spark, on_duckdb = getattr(large, field.name), getattr(small, field.name)
-        assert on_spark == on_duckdb, f"{field.name}: {_difference(on_spark, on_duckdb)}"
-    return small
+    """Run the step on every engine that can; all leave the same."""
+    first, *others = engines(plan)
+    assert others, f"only {first} reads {[given.format.name for given in plan.inputs]}"
+    expected = outcome(plan, first, inputs, folder)
+    for name in others:
+        found = outcome(plan, name, inputs, folder)
+        for field in dataclasses.fields(Outcome):
+            here, there = getattr(found, field.name), getattr(expected, field.name)
+            assert here == there, f"{field.name}: {_difference(name, here, first, there)}"
+    return expected
 
 
-def _difference(on_spark: Any, on_duckdb: Any) -> str:
+def _difference(name: str, here: Any, other: str, there: Any) -> str:
     """The first few lines that only one engine has."""
-    if not isinstance(on_spark, (tuple, frozenset)) or not all(isinstance(one, str) for one in on_spark):
-        return f"{on_spark}\nis not\n{on_duckdb}"
-    lines = [f"spark  {one}" for one in on_spark if one not in on_duckdb][:4]
-    return "\n".join(["", *lines, *[f"duckdb {one}" for one in on_duckdb if one not in on_spark][:4]])
+    if not isinstance(here, (tuple, frozenset)) or not all(isinstance(one, str) for one in here):
+        return f"{name}: {here}\nis not {other}: {there}"
+    only = [f"{name:7} {one}" for one in here if one not in there][:4]
+    return "\n".join(["", *only, *[f"{other:7} {one}" for one in there if one not in here][:4]])
