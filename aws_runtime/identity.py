@@ -27,6 +27,15 @@ class FileIdentity:
     key: str
     version: str = ""
 
+    @classmethod
+    def of(cls, bucket: str, key: str, version_id: str | None, etag: str | None) -> FileIdentity:
+        """Tell an object from another one of its key: by its version id, or else by its ETag.
+
+        The version `null` of a bucket without versions is overwritten in place, so it identifies nothing.
+        """
+        version = version_id if version_id != "null" else None
+        return cls(bucket, key, version or (etag or "").strip('"'))
+
     @property
     def file_id(self) -> str:
         """`bucket/key#version`, the key of the tracking table (S3 keys hold at most 1,024 bytes)."""
