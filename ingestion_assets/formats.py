@@ -11,7 +11,7 @@ class Json:
     """JSON: an array of objects, a single object, or one object a line (NDJSON), told by content.
 
     Args:
-        compression: `auto` reads gzip, told by its magic bytes, and rejects zstd; `none` rejects both.
+        compression: `auto` reads gzip and zstd, told by their magic bytes; `none` rejects both.
         max_depth: Deepest nesting accepted; deeper records are quarantined or the file rejected.
         max_record_bytes: Longest record accepted.
     """

@@ -1,6 +1,6 @@
 """JSON files: bytes as sent -> a UTF-8 file of known layout; broken records -> reasons.
 
-In: a file that may be gzipped, carry a byte order mark or be UTF-16, and may hold an array, one
+In: a file that may be compressed, carry a byte order mark or be UTF-16, and may hold an array, one
 object or one object a line. Out: `Prepared`, which any engine can read, or `RejectedFile`. The
 functions that split lines and explain broken records serve an engine's slow, exact way of reading,
 taken only when its fast one fails. Memory is bounded by the longest record accepted.
@@ -9,10 +9,8 @@ taken only when its fast one fails. Memory is bounded by the longest record acce
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +19,8 @@ from typing import Any, BinaryIO
 
 from aws_runtime.contract import Contract, DataType
 from aws_runtime.errors import RejectedFile
+from aws_runtime.formats.compression import plain_copy
+from aws_runtime.formats.encoding import told_encoding
 
 #: Rule id under which broken records are counted.
 MALFORMED = "record.malformed"
@@ -31,15 +31,6 @@ EXPLAINED_BYTES = 64 * 1024 * 1024
 
 _BLOCK = 1024 * 1024
 _BLANK = b" \t\r\n"
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-# UTF-32 first: its little-endian mark begins with UTF-16's.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 class Layout(StrEnum):
@@ -98,49 +89,15 @@ def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
         head = file.read(4)
     if not head:
         raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
-    if head.startswith((_GZIP, _ZSTD)):
-        path = _decompressed(path, uri, head, options, work)
+    target = work / f"{len(list(work.iterdir()))}.json"
+    if (plain := plain_copy(path, uri, allowed=options.compression, target=target)) != path:
+        path = plain
         with Path(path).open("rb") as file:
             head = file.read(4)
-    encoding = _encoding(head)
+    encoding = told_encoding(head)
     if encoding is not None:
         path = _transcoded(path, uri, encoding, work)
     return Prepared(path, _layout(path, uri, options))
-
-
-def _decompressed(path: str, uri: str, head: bytes, options: Options, work: Path) -> str:
-    kind = "gzip" if head.startswith(_GZIP) else "zstd"
-    if options.compression == "none":
-        raise RejectedFile(
-            "CompressedFile", f"the file is {kind}, and the source declares no compression", uri
-        )
-    if kind == "zstd":
-        raise RejectedFile("CompressedFile", "the file is zstd; send it plain or gzipped", uri)
-    target = work / f"{len(list(work.iterdir()))}.json"
-    try:
-        with gzip.open(path) as packed, target.open("wb") as plain:
-            while block := packed.read(_BLOCK):
-                plain.write(block)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise RejectedFile("CorruptFile", f"the gzip stream is broken: {error}", uri) from error
-    return str(target)
-
-
-def _encoding(head: bytes) -> str | None:
-    """The encoding to convert from; None for UTF-8 without a mark."""
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
-    # Without a mark, JSON's first character is ASCII, so zero bytes around it tell (RFC 4627, 3).
-    if len(head) >= 4 and head[0] == head[1] == head[2] == 0:
-        return "utf-32-be"
-    if len(head) >= 4 and head[0] and head[1] == head[2] == head[3] == 0:
-        return "utf-32-le"
-    if len(head) >= 2 and head[0] == 0 and head[1]:
-        return "utf-16-be"
-    if len(head) >= 2 and head[0] and head[1] == 0:
-        return "utf-16-le"
-    return None
 
 
 def _transcoded(path: str, uri: str, encoding: str, work: Path) -> str:

@@ -259,7 +259,7 @@ REJECTED = {
     "deep_array_cut": (b"[" * 10_000, "MalformedJson", "nested"),
     "gzip_cut": (gzip.compress(text(ORDER))[:-9], "CorruptFile", "gzip"),
     "gzip_broken": (gzip.compress(text(ORDER))[:20] + b"x" * 60, "CorruptFile", "gzip"),
-    "zstd": (b"\x28\xb5\x2f\xfd" + b"x" * 20, "CompressedFile", "zstd"),
+    "zstd cut": (b"\x28\xb5\x2f\xfd" + b"x" * 20, "CorruptFile", "zstd"),
     "utf_16_cut": (
         "\ufeff".encode("utf-16-le") + text(ORDER).decode().encode("utf-16-le")[:-1],
         "WrongEncoding",

@@ -1,0 +1,216 @@
+"""CSV files as bytes: any encoding, compressed or not -> plain UTF-8 whose lines end in LF or CRLF.
+
+In: a local file and the source's `Options`. Out: `Prepared`, or a reason to reject the file. Every byte is
+looked at once, because a file may cease to be UTF-8 near its end.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from aws_runtime.errors import RejectedFile
+from aws_runtime.formats.compression import plain_copy
+from aws_runtime.formats.csv_values import Habits
+from aws_runtime.formats.encoding import told_encoding
+
+_BLOCK = 1024 * 1024
+#: What is sent by mistake, by its first bytes.
+_OTHERS = {b"PK\x03\x04": "a zip archive or a workbook", b"PAR1": "Parquet", b"%PDF": "a PDF document"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """`ingestion_assets.Csv`, as it arrives in a plan."""
+
+    header: bool = True
+    delimiter: str = "auto"
+    quote: str = '"'
+    encoding: str = "auto"
+    fallback_encoding: str = "windows-1252"
+    compression: str = "auto"
+    null_values: Sequence[str] = ()
+    decimal: str = "."
+    thousands: str = ""
+    date_format: str = ""
+    timestamp_format: str = ""
+    skip_lines: int = 0
+    max_record_bytes: int = 16 * 1024 * 1024
+
+    @cached_property
+    def habits(self) -> Habits:
+        """How values are written; raises `ValueError` where that contradicts itself."""
+        return Habits(self.decimal, self.thousands, self.date_format, self.timestamp_format)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plain file.
+
+    Args:
+        path: UTF-8 without a mark; lines end in LF or CRLF.
+        longest: Bytes of its longest line, or a little more.
+        valid: Whether all of it is UTF-8; only a file declared to be can have lines that are not.
+    """
+
+    path: str
+    longest: int
+    valid: bool
+
+
+def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
+    """Return `path`, or a copy in the folder `work`, as UTF-8 without compression or mark.
+
+    Raises:
+        RejectedFile: `EmptyFile`, `NotCsv`, `CompressedFile`, `CorruptFile` or `WrongEncoding`.
+    """
+    path = plain_copy(path, uri, allowed=options.compression, target=_fresh(work))
+    with Path(path).open("rb") as file:
+        head = file.read(4)
+    if not head:
+        raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
+    for magic, what in _OTHERS.items():
+        if head.startswith(magic):
+            raise RejectedFile("NotCsv", f"the file is {what}", uri)
+    encoding, lenient = encoding_of(head, options)
+    if encoding != "utf-8":
+        path, lenient = _transcoded(path, uri, encoding, _fresh(work)), False
+    seen = _inspect(path)
+    if (lenient and not seen.valid) or seen.carriages:
+        fallback = options.fallback_encoding if lenient else None
+        path = _rewritten(path, uri, fallback, seen, _fresh(work))
+        seen = _inspect(path)
+    return Prepared(path, seen.longest, seen.valid)
+
+
+def _fresh(work: Path) -> Path:
+    return work / f"{len(list(work.iterdir()))}.csv"
+
+
+def encoding_of(head: bytes, options: Options) -> tuple[str, bool]:
+    """The encoding by declaration or by a file's first four bytes, and whether the fallback may be used."""
+    if options.encoding == "auto":
+        return told_encoding(head) or "utf-8", told_encoding(head) is None
+    name = codecs.lookup(options.encoding).name
+    if name == "utf-8" and head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig", False
+    return name, False
+
+
+def _transcoded(path: str, uri: str, encoding: str, target: Path) -> str:
+    offset = 0
+    with Path(path).open("rb") as given, target.open("wb") as plain:
+        if encoding == "utf-8-sig":
+            # Only the mark goes: bytes that are not UTF-8 stay, to be judged record by record.
+            given.seek(len(codecs.BOM_UTF8))
+            while block := given.read(_BLOCK):
+                plain.write(block)
+            return str(target)
+        decoder = codecs.getincrementaldecoder(encoding)(_errors(encoding))
+        while True:
+            block = given.read(_BLOCK)
+            try:
+                text = decoder.decode(block, final=not block)
+                plain.write(text.removeprefix("\ufeff").encode() if offset == 0 else text.encode())
+            except UnicodeError as error:
+                where = f"between bytes {offset} and {offset + len(block)}"
+                raise RejectedFile("WrongEncoding", f"not valid {encoding} {where}: {error}", uri) from error
+            if not block:
+                return str(target)
+            offset += len(block)
+
+
+def _c1_control(error: UnicodeError) -> tuple[str, int]:
+    """The five bytes that Windows-1252 leaves undefined are C1 controls, as browsers read them."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
+
+
+codecs.register_error("aws_runtime.c1", _c1_control)
+
+
+def _errors(encoding: str) -> str:
+    return "aws_runtime.c1" if codecs.lookup(encoding).name.startswith("cp125") else "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look at all bytes found; `carriages`: whether lines end in CR alone."""
+
+    valid: bool
+    longest: int
+    carriages: bool
+
+
+def _inspect(path: str) -> _Seen:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    valid, longest, since = True, 0, 0
+    carriages: bool | None = None
+    with Path(path).open("rb") as file:
+        while True:
+            block = file.read(_BLOCK)
+            if valid and not (block.isascii() and not decoder.getstate()[0]):
+                try:
+                    decoder.decode(block, final=not block)
+                except UnicodeDecodeError:
+                    valid = False
+            if not block:
+                return _Seen(valid, max(longest, since), bool(carriages))
+            if carriages is None and (b"\n" in block or b"\r" in block):
+                carriages = b"\n" not in block and not block.endswith(b"\r")
+            first, last = block.find(b"\n"), block.rfind(b"\n")
+            if first < 0:
+                since += len(block)
+            else:
+                longest = max(longest, since + first, last - first)
+                since = len(block) - last - 1
+
+
+def _rewritten(path: str, uri: str, fallback: str | None, seen: _Seen, target: Path) -> str:
+    """Lines that are not UTF-8 in the fallback encoding; CR as LF where lines end so.
+
+    By line, not by file: UTF-8 stays what it is beside a line of another encoding.
+    """
+    errors = _errors(fallback) if fallback else "strict"
+    with Path(path).open("rb") as given, target.open("wb") as plain:
+        for line in _pieces(given):
+            text = line.replace(b"\r", b"\n") if seen.carriages else line
+            if fallback and not text.isascii():
+                try:
+                    text.decode()
+                except UnicodeDecodeError:
+                    try:
+                        text = b"".join(_by_line(text, fallback, errors))
+                    except UnicodeError as error:
+                        raise RejectedFile(
+                            "WrongEncoding", f"neither UTF-8 nor {fallback}: {error}", uri
+                        ) from error
+            plain.write(text)
+    return str(target)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Blocks that end with a line, as far as lines are shorter than a block."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        end = block.rfind(b"\n") + 1
+        if end or len(rest) > 64 * _BLOCK:
+            yield rest + block[:end]
+            rest = block[end:]
+        else:
+            rest += block
+    yield rest
+
+
+def _by_line(text: bytes, fallback: str, errors: str) -> Iterator[bytes]:
+    for line in text.splitlines(keepends=True):
+        try:
+            line.decode()
+            yield line
+        except UnicodeDecodeError:
+            yield line.decode(fallback, errors).encode()
