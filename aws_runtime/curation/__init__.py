@@ -1,0 +1,1 @@
+"""Curation: validate -> transform -> validate output -> load, each step configured at run time."""
