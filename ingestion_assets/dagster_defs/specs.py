@@ -22,11 +22,14 @@ from aws_runtime.contract import Contract
 from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.engines import runtimes
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue, Trigger
+from ingestion_assets.plan import asset_plan
 
 #: Partition keys are dates whatever the folders look like.
 KEY_FORMAT = "%Y-%m-%d"
-_KINDS = {"lambda": "lambda", "glue_pyspark": "glue"}
+#: What runs each kind of processor: Dagster's icon, and its name for people.
+_RUNNERS = {"lambda": ("lambda", "Lambda"), "glue_pyspark": ("glue", "Glue")}
 
 
 def source_key(pipeline: Pipeline, source: S3Source) -> dg.AssetKey:
@@ -58,21 +61,31 @@ def partitions_of(partitions: DailyPartitions | None) -> dg.DailyPartitionsDefin
 
 
 def day_of(partitions: DailyPartitions, prefix: str, key: str, landed: datetime) -> date:
-    """Return the day that a file belongs to: its folder's, or else the day it landed.
+    """Return the day that a file belongs to: its folder's or its name's, or else the day it landed.
 
-    Every file has one, so that no file is forgotten: one that lies in no day's folder, or in the
-    folder of a day before the first or after today, belongs to the day it landed (UTC).
+    Every file has one, so that no file is forgotten: one whose folder or name tells no day, or a day
+    before the first or after today, belongs to the day it landed (UTC).
     """
-    depth = partitions.folder.count("/") + 1
-    parts = key.removeprefix(prefix).split("/")
-    folder = "/".join(parts[:depth]) if len(parts) > depth else ""
-    try:
-        day = datetime.strptime(folder, partitions.folder).date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        day = date.min
-    if partitions.start <= day <= datetime.now(UTC).date():
+    day = _declared_day(partitions, key.removeprefix(prefix))
+    if day is not None and partitions.start <= day <= datetime.now(UTC).date():
         return day
     return max(landed.astimezone(UTC).date(), partitions.start)
+
+
+def _declared_day(partitions: DailyPartitions, path: str) -> date | None:
+    """Read the day from the start of the file's name, or from the folders below the prefix."""
+    if partitions.name is not None:
+        pattern = partitions.name
+        text = path.rpartition("/")[2][: len(partitions.start.strftime(pattern))]
+    else:
+        pattern = partitions.folder
+        depth = pattern.count("/") + 1
+        parts = path.split("/")
+        text = "/".join(parts[:depth]) if len(parts) > depth else ""
+    try:
+        return datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return None
 
 
 def table_schema(contract: Contract) -> dg.TableSchema:
@@ -135,7 +148,7 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
         deps=[keys[name] for name in dict.fromkeys(asset.inputs.values())],
         description=asset.description or None,
         group_name=pipeline.name,
-        kinds={plan.engine, "parquet", _KINDS[asset.processor.kind]},
+        kinds={plan.engine, "parquet", *(_RUNNERS[given.processor.kind][0] for given in runtimes(asset))},
         owners=list(asset.owners or pipeline.owners),
         tags={"pipeline": pipeline.name, "layer": "staging", **asset.tags},
         code_version=code_version(plan, asset.transform),
@@ -144,11 +157,37 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
             "dagster/table_name": table,
             "dagster/uri": f"s3://{to.bucket.name}/{to.prefix}{layout}",
             "dagster/code_references": _code_references(asset.transform, asset.contract),
+            "processor": processor_text(pipeline, asset),
+            "trigger": trigger_text(pipeline.trigger),
         },
         partitions_def=partitions_of(source.partitions),
         automation_condition=dg.AutomationCondition.eager(),
         freshness_policy=_freshness(source),
     )
+
+
+def processor_text(pipeline: Pipeline, asset: IngestionAsset) -> str:
+    """Say what runs an asset on AWS: `Lambda (duckdb) up to 256 MiB, Glue (spark) beyond`."""
+    variants = [
+        f"{_RUNNERS[given.processor.kind][1]} ({asset_plan(pipeline, given).engine})"
+        for given in runtimes(asset)
+    ]
+    if len(variants) == 1:
+        return variants[0]
+    small, large = variants
+    return f"{small} up to {asset.processor.threshold_bytes / 2**20:,.4g} MiB, {large} beyond"
+
+
+def trigger_text(trigger: Trigger) -> str:
+    """Say what starts an execution on AWS: `S3Batches: 10 files of one date, or after 900 s`."""
+    match trigger:
+        case S3Event():
+            return "S3Event: each file, through EventBridge"
+        case S3Queue():
+            return "S3Queue: each file, through SQS and the bucket's orchestrator"
+        case S3Batches(files=files, max_bytes=most, max_wait_seconds=wait):
+            size = f" or {most / 2**20:,.4g} MiB" if most is not None else ""
+            return f"S3Batches: {files} files{size} of one date, or after {wait} s"
 
 
 def _freshness(source: S3Source) -> dg.FreshnessPolicy | None:
