@@ -52,6 +52,11 @@ class FileIdentity:
         return _digest(self.file_id)
 
 
+def source_digest(bucket: str, key: str) -> str:
+    """Return 16 hex digits of a bucket and key: the same for every version of a file."""
+    return _digest(f"{bucket}/{key}")
+
+
 def combined_digest(digests: Iterable[str]) -> str:
     """Return the digest of a set of identities: of one, its own; of several, in any order, one of all."""
     distinct = sorted(set(digests))

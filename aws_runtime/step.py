@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 import narwhals as nw
 
@@ -23,6 +24,7 @@ from aws_runtime.engines import (
     Written,
     WrittenFile,
     load_engine,
+    open_session,
 )
 from aws_runtime.errors import RejectedFile, RowsNotConserved, TransformError
 from aws_runtime.plan import AssetPlan
@@ -52,6 +54,15 @@ class StepResult:
     files: tuple[WrittenFile, ...]
     quarantine: tuple[WrittenFile, ...]
     violations: Mapping[str, int] = field(default_factory=dict)
+
+
+class RunStep(Protocol):
+    """Runs the step of one plan over one set of files; the arguments are those of `run_step`."""
+
+    def __call__(
+        self, inputs: Mapping[str, Sequence[InputFile]], *, destination: str, quarantine: str, stem: str
+    ) -> StepResult:
+        """Run it."""
 
 
 def load_transform(path: str) -> Transform:
@@ -86,11 +97,31 @@ def run_step(
         RowsNotConserved: Rows were lost or doubled.
         TransformError: The transform raises, or its result is not what the contract needs.
     """
-    with load_engine(plan.engine).open_engine(limits) as engine:
-        try:
-            written = _run(engine, plan, inputs, destination=destination, quarantine=quarantine, stem=stem)
-        except ReadAgain:
-            written = _run(engine, plan, inputs, destination=destination, quarantine=quarantine, stem=stem)
+    with open_steps(plan, limits) as run:
+        return run(inputs, destination=destination, quarantine=quarantine, stem=stem)
+
+
+@contextmanager
+def open_steps(plan: AssetPlan, limits: Limits) -> Iterator[RunStep]:
+    """Open the engine of `plan` for many steps, each over files of its own; else as `run_step`."""
+    with open_session(load_engine(plan.engine), limits) as session:
+
+        def run(
+            inputs: Mapping[str, Sequence[InputFile]], *, destination: str, quarantine: str, stem: str
+        ) -> StepResult:
+            to = {"destination": destination, "quarantine": quarantine, "stem": stem}
+            with session() as engine:
+                try:
+                    written = _run(engine, plan, inputs, **to)
+                except ReadAgain:
+                    written = _run(engine, plan, inputs, **to)
+            return _accounted(plan, written)
+
+        yield run
+
+
+def _accounted(plan: AssetPlan, written: Written) -> StepResult:
+    """Check that no row was lost or doubled."""
     transformed = written.rows_in[plan.asset]
     accounted = written.rows_out + written.rows_quarantined.get(plan.asset, 0)
     if transformed != accounted:

@@ -7,8 +7,8 @@ drives it; nothing outside an engine's file asks for its name.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -140,13 +140,34 @@ class Engine(Protocol):
         """
 
 
+#: Opens the engine for one step of a session.
+OpenStep = Callable[[], AbstractContextManager[Engine]]
+
+
 class EngineModule(Protocol):
-    """What a module of this package offers."""
+    """What a module of this package offers.
+
+    A module whose opening costs as much as a small file also has `open_session(limits)`, a context that
+    gives an `OpenStep`; steps of one session share what is costly, and nothing of their data.
+    """
 
     CAPABILITIES: Capabilities
 
     def open_engine(self, limits: Limits) -> AbstractContextManager[Engine]:
         """Open the engine for one step; closes its files and connections at the end."""
+
+
+@contextmanager
+def open_session(module: EngineModule, limits: Limits) -> Iterator[OpenStep]:
+    """Open what many steps share, or nothing where the engine has nothing to share."""
+    opened: Callable[[Limits], AbstractContextManager[OpenStep]] | None = getattr(
+        module, "open_session", None
+    )
+    if opened is None:
+        yield lambda: module.open_engine(limits)
+        return
+    with opened(limits) as session:
+        yield session
 
 
 def load_engine(name: str) -> EngineModule:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from aws_runtime.engines import (
     Checked,
     InputFile,
     Limits,
+    OpenStep,
     ReadAgain,
     Written,
 )
@@ -301,8 +303,8 @@ def _told(
 
 
 @contextmanager
-def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
-    """Open an in-memory database that spills to a folder of its own."""
+def open_session(limits: Limits) -> Iterator[OpenStep]:
+    """Open an in-memory database that spills to a folder of its own, for one step after another."""
     Path(limits.spill_directory).mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="step-", dir=limits.spill_directory))
     settings: dict[str, Any] = {
@@ -316,13 +318,31 @@ def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
         # took 1.6 times as long and half as much memory again on 200 MB of orders over five dates.
         "partitioned_write_flush_threshold": 20_000,
     }
-    connection = duckdb.connect(":memory:", config=settings)
+    database = duckdb.connect(":memory:", config=settings)
+    try:
+        database.execute("SET enable_progress_bar = false")  # a log is no terminal
+        with one_scan():
+            yield partial(_open_step, database, work)
+    finally:
+        database.close()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _open_step(database: Any, work: Path) -> Iterator[DuckDBEngine]:
+    """Open a connection of its own: the temporary tables and views of a step end with it."""
+    connection = database.cursor()
+    files = Path(tempfile.mkdtemp(prefix="files-", dir=work))
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")  # a log is no terminal
-        (work / "files").mkdir()
-        with one_scan():
-            yield DuckDBEngine(connection, work / "files")
+        yield DuckDBEngine(connection, files)
     finally:
         connection.close()
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(files, ignore_errors=True)
+
+
+@contextmanager
+def open_engine(limits: Limits) -> Iterator[DuckDBEngine]:
+    """Open a database for one step."""
+    with open_session(limits) as session, session() as engine:
+        yield engine
