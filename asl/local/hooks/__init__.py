@@ -4,13 +4,16 @@ from __future__ import annotations
 
 #: In the order of installation; later ones wrap what earlier ones replaced.
 HOOKS = (
+    "iam_actions",
     "iam_resources",
     "secure_transport",
     "lambda_runtime",
     "task_calls",
     "state_scopes",
     "error_matching",
+    "executions",
     "queueing",
+    "queue_polling",
     "s3_events",
     "event_targets",
     "glue_jobs",
