@@ -161,8 +161,7 @@ def _inspect(path: str) -> _Seen:
                     valid = False
             if not block:
                 return _Seen(valid, max(longest, since), bool(carriages))
-            if carriages is None and (b"\n" in block or b"\r" in block):
-                carriages = b"\n" not in block and not block.endswith(b"\r")
+            carriages = ends_in_carriages(block) if carriages is None else carriages
             first, last = block.find(b"\n"), block.rfind(b"\n")
             if first < 0:
                 since += len(block)
@@ -171,30 +170,44 @@ def _inspect(path: str) -> _Seen:
                 since = len(block) - last - 1
 
 
+def ends_in_carriages(block: bytes) -> bool | None:
+    """Whether lines end in CR alone, told by the first block with a line end; None where it has none."""
+    if b"\n" not in block and b"\r" not in block:
+        return None
+    return b"\n" not in block and not block.endswith(b"\r")
+
+
 def _rewritten(path: str, uri: str, fallback: str | None, seen: _Seen, target: Path) -> str:
     """Lines that are not UTF-8 in the fallback encoding; CR as LF where lines end so.
 
     By line, not by file: UTF-8 stays what it is beside a line of another encoding.
     """
-    errors = _errors(fallback) if fallback else "strict"
     with Path(path).open("rb") as given, target.open("wb") as plain:
-        for line in _pieces(given):
+        for line in pieces(given):
             text = line.replace(b"\r", b"\n") if seen.carriages else line
-            if fallback and not text.isascii():
-                try:
-                    text.decode()
-                except UnicodeDecodeError:
-                    try:
-                        text = b"".join(_by_line(text, fallback, errors))
-                    except UnicodeError as error:
-                        raise RejectedFile(
-                            "WrongEncoding", f"neither UTF-8 nor {fallback}: {error}", uri
-                        ) from error
-            plain.write(text)
+            plain.write(readable(text, uri, fallback) if fallback else text)
     return str(target)
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def readable(text: bytes, uri: str, fallback: str) -> bytes:
+    """Return whole lines with those that are not UTF-8 turned into it from the fallback encoding.
+
+    Raises:
+        RejectedFile: `WrongEncoding`.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        try:
+            return b"".join(_by_line(text, fallback, _errors(fallback)))
+        except UnicodeError as error:
+            raise RejectedFile("WrongEncoding", f"neither UTF-8 nor {fallback}: {error}", uri) from error
+    return text
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
     """Blocks that end with a line, as far as lines are shorter than a block."""
     rest = b""
     while block := file.read(_BLOCK):
