@@ -22,11 +22,6 @@ def database_name(pipeline: Pipeline) -> str:
     return pipeline.catalog.database or pipeline.name
 
 
-def layer_id(engine: str) -> str:
-    """Return the logical id of an engine's layer."""
-    return names.logical_id("Layer", engine)
-
-
 def _places(pipeline: Pipeline, asset: IngestionAsset) -> dict[str, str]:
     destination = asset.destination
     return {
@@ -66,7 +61,7 @@ def function(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
     yield Function(
         id=names.function_id(*key),
         role=role,
-        layer=layer_id(item.plan.engine),
+        layer=names.layer_id(item.plan.engine),
         log_group=logs,
         key=item.bundle.key,
         handler=f"{ENTRY_POINTS['lambda']}.handler",

@@ -17,16 +17,17 @@ from ingestion_assets.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class CompiledAsset:
-    """One asset with what ships for it.
+    """One asset, on one processor, with what ships for it.
 
     Args:
-        asset: The declaration.
+        asset: The declaration, its processor a function or a job.
         plan: Its plan.
         bundle: Its zip.
         plan_key: S3 key of the plan that a Glue job reads; None for a function, whose zip holds it.
         script_key: S3 key of the Glue script; None for a function.
         pins: Its function's layer; None for a Glue job.
         modules: `name==version` of what a Glue job installs.
+        suffix: Of the names of its files, where the asset has another processor too.
     """
 
     asset: IngestionAsset
@@ -36,6 +37,7 @@ class CompiledAsset:
     script_key: str | None
     pins: Pins | None
     modules: tuple[str, ...]
+    suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class CompiledPipeline:
         substitutions: Template text by placeholder.
         budget: What the machine needs of AWS's limits, and what it costs.
         permissions: What the machine's states call.
-        assets: In the order of the declaration.
+        assets: In the order of the declaration; one whose processor is `auto` comes twice.
     """
 
     pipeline: Pipeline

@@ -26,11 +26,15 @@ from asl.integrations import machine_permissions
 from asl.ir import App, Diagnostic
 from asl.lower import lower_pipeline
 from asl.provision import provision
+from asl.variants import is_function, variants
 from aws_runtime.engines import load_engine
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline
 from ingestion_assets.plan import asset_plan
+
+#: Tells the files of a Glue variant from those of the function beside it.
+ON_GLUE = "-glue"
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,15 @@ def _pipeline(pipeline: Pipeline) -> CompiledPipeline:
         substitutions=spelled.substitutions,
         budget=budget(pipeline, machine, spelled.definition),
         permissions=machine_permissions(machine),
-        assets=tuple(_named(pipeline, asset) for asset in pipeline.assets),
+        assets=tuple(item for asset in pipeline.assets for item in _named(pipeline, asset)),
     )
 
 
-def _named(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
+def _named(pipeline: Pipeline, asset: IngestionAsset) -> tuple[CompiledAsset, ...]:
     """Compile an asset; what is raised below, where a declaration stands alone, gets the pipeline's name."""
     try:
-        return _asset(pipeline, asset)
+        first, *others = variants(asset)
+        return (_asset(pipeline, first, ""), *(_asset(pipeline, other, ON_GLUE) for other in others))
     except CompileError as error:
         if error.where.pipeline is not None:
             raise
@@ -117,13 +122,13 @@ def _named(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
         raise CompileError(error.code, where, error.what, error.hint) from None
 
 
-def _asset(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
+def _asset(pipeline: Pipeline, asset: IngestionAsset, suffix: str) -> CompiledAsset:
     plan = asset_plan(pipeline, asset)
-    shipped = bundle(asset, plan)
+    shipped = bundle(asset, plan, suffix)
     requirements = load_engine(plan.engine).CAPABILITIES.requirements
-    if asset.processor.kind == "lambda":
+    if is_function(asset):
         layer = pins(plan.engine, (*LAMBDA_BASE, *requirements), asset.where)
-        return CompiledAsset(asset, plan, shipped, None, None, layer, ())
+        return CompiledAsset(asset, plan, shipped, None, None, layer, (), suffix)
     script = shipped.files["aws_runtime/glue/materialize.py"]
     modules = pins(plan.engine, requirements, asset.where)
     return CompiledAsset(
@@ -134,6 +139,7 @@ def _asset(pipeline: Pipeline, asset: IngestionAsset) -> CompiledAsset:
         script_key=f"glue/materialize-{_digest(script)}.py",
         pins=None,
         modules=modules.lines,
+        suffix=suffix,
     )
 
 

@@ -43,11 +43,13 @@ class Permission:
         actions: `service:Action`.
         resources: ARNs in the syntax of `Fn::Sub`: `${LogicalId.Arn}`, `${AWS::Region}`, `${LogicalId}`.
         reason: Why the resource is `*`, where AWS offers nothing narrower.
+        conditions: (operator, context key, value), all of which must hold.
     """
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     reason: str = ""
+    conditions: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from asl import names
 from asl.graph import CycleError, Layout, layout
 from asl.ir import Diagnostic, Machine
-from asl.lowering import tracking
+from asl.lowering import endings, tracking
 from asl.lowering.assets import Known
 from asl.lowering.branches import Names, Scope, sequence
 from asl.passes import PASSES
@@ -37,8 +37,9 @@ def lower_pipeline(pipeline: Pipeline) -> Machine:
     planned = asset_layout(pipeline)
     assets = {asset.name: asset for asset in pipeline.assets}
     numbers = Names(pipeline, assets)
-    scope = Scope(tracking.FAILED, top=True)
-    made = sequence(numbers, planned.structure, Known({}), scope, tracking.SUM_UP)
+    # A batch's run is never rejected: its files are, one by one.
+    scope = Scope(endings.REJECTED, top=True, asks=not tracking.is_batch(pipeline))
+    made = sequence(numbers, planned.structure, Known({}), scope, endings.SUM_UP)
     machine = Machine(
         name=pipeline.name,
         logical_id=names.machine_id(pipeline.name),

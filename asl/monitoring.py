@@ -1,185 +1,152 @@
-"""A pipeline -> its alarms and its dashboard.
+"""A pipeline, or what pipelines share -> alarms.
 
 Every alarm means that someone has to do something: a run that failed (a rejected file among them),
-a run that did not end, an event without a run, a function that keeps failing or is throttled.
+a run that did not end, an event without a run, files that wait, a function that keeps failing or is
+throttled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from asl import names
-from asl.resources import Alarm, Dashboard
-from ingestion_assets.pipeline import Pipeline
+from asl.resources import Alarm
+from asl.triggers import arrivals_id, dead_letters_id
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
 
-METRICS = "IngestionAssets"
+#: A message that is older was not taken for three alarms' periods.
+OLDEST_SECONDS = 900
 
 
 def alarms(pipeline: Pipeline, functions: Sequence[str]) -> Iterator[Alarm]:
     """Yield the pipeline's alarms; `functions` are the assets that run on Lambda."""
-    machine = {"StateMachineArn": f"${{{names.machine_id(pipeline.name)}}}"}
     name = pipeline.name
-
-    def alarm(
-        kind: str, what: str, metric: str, dimensions: Mapping[str, str], *, periods: int = 1, asset: str = ""
-    ) -> Alarm:
-        place, _, measured = metric.partition("|")
-        return Alarm(
-            id=names.logical_id(f"{kind}Alarm", *filter(None, (name, asset))),
-            description=what,
-            namespace=place,
-            metric=measured,
-            dimensions=dimensions,
-            statistic="Maximum" if kind == "DeadLetters" else "Sum",
-            threshold=0,
-            periods=periods,
-            topic=names.topic_id(name),
-            pipeline=name,
+    yield from _machine(pipeline)
+    if isinstance(pipeline.trigger, S3Event):
+        yield _dead_letters(dead_letters_id(pipeline), name, pipeline)
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+        yield _alarm(
+            names.logical_id("UndeliveredAlarm", name),
+            f"{name}: an event could neither start a run nor become a dead letter; see the files that have no run",
+            "AWS/Events|InvocationsFailedToBeSentToDlq",
+            ("RuleName", f"${{{names.logical_id('Rule', name)}}}"),
+            (pipeline,),
+        )
+    if isinstance(pipeline.trigger, S3Batches):
+        yield from _queue(pipeline, name, (pipeline,))
+        yield _errors(names.builder_id(name), f"{name}: the manifest builder", (pipeline,))
+    yield _errors(names.sweeper_id(name), f"{name}: the sweeper", (pipeline,))
+    for asset in functions:
+        function = names.function_id(name, asset)
+        # One error is retried by the state machine; errors for a quarter of an hour are not transient.
+        yield replace(
+            _errors(function, f"{name}/{asset}: the function", (pipeline,)),
+            id=names.logical_id("ErrorsAlarm", name, asset),
+        )
+        yield _alarm(
+            names.logical_id("ThrottlesAlarm", name, asset),
+            f"{name}/{asset}: the function has been throttled for 15 minutes; raise the account's concurrency",
+            "AWS/Lambda|Throttles",
+            ("FunctionName", f"${{{function}}}"),
+            (pipeline,),
+            periods=3,
         )
 
-    yield alarm(
-        "Failed",
+
+def bucket_alarms(bucket: str, pipelines: Sequence[Pipeline]) -> Iterator[Alarm]:
+    """Yield the alarms of what the pipelines of one orchestrator share; all their topics are told."""
+    yield from _queue(pipelines[0], bucket, pipelines)
+    yield _errors(names.orchestrator_id(bucket), f"{bucket}: the orchestrator", pipelines)
+
+
+def _machine(pipeline: Pipeline) -> Iterator[Alarm]:
+    name = pipeline.name
+    machine = ("StateMachineArn", f"${{{names.machine_id(name)}}}")
+    yield _alarm(
+        names.logical_id("FailedAlarm", name),
         f"{name}: a run failed or a file was rejected; asl status {name} names it and its reason",
         "AWS/States|ExecutionsFailed",
         machine,
+        (pipeline,),
     )
-    yield alarm(
-        "TimedOut",
+    yield _alarm(
+        names.logical_id("TimedOutAlarm", name),
         f"{name}: a run exceeded {pipeline.timeout_seconds} s; redrive it, or raise Pipeline(timeout_seconds=…)",
         "AWS/States|ExecutionsTimedOut",
         machine,
+        (pipeline,),
     )
-    yield alarm(
-        "Throttled",
+    yield _alarm(
+        names.logical_id("ThrottledAlarm", name),
         f"{name}: state transitions are throttled, runs are slow; ask for a higher Step Functions quota",
         "AWS/States|ExecutionThrottled",
         machine,
+        (pipeline,),
         periods=3,
     )
-    yield alarm(
-        "DeadLetters",
-        f"{name}: an event could not start a run; its file waits in the dead-letter queue, send it again",
+
+
+def _queue(pipeline: Pipeline, name: str, told: Sequence[Pipeline]) -> Iterator[Alarm]:
+    """Yield the alarms of a queue and of its dead letters, which are the pipeline's or its bucket's."""
+    queue = arrivals_id(pipeline)
+    yield _dead_letters(dead_letters_id(pipeline), name, *told)
+    yield _alarm(
+        f"{queue}AgeAlarm",
+        f"{name}: a file has waited in the queue for {OLDEST_SECONDS // 60} minutes; see the log of the function "
+        "that takes them",
+        "AWS/SQS|ApproximateAgeOfOldestMessage",
+        ("QueueName", f"${{{queue}.QueueName}}"),
+        told,
+        statistic="Maximum",
+        threshold=OLDEST_SECONDS,
+    )
+
+
+def _dead_letters(queue: str, name: str, *told: Pipeline) -> Alarm:
+    return _alarm(
+        f"{queue}Alarm",
+        f"{name}: an event could not start a run; its file waits in the dead-letter queue, send it again: "
+        f"asl redrive {told[0].name} --dead-letters",
         "AWS/SQS|ApproximateNumberOfMessagesVisible",
-        {"QueueName": f"${{{names.logical_id('DeadLetters', name)}.QueueName}}"},
-    )
-    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-    yield alarm(
-        "Undelivered",
-        f"{name}: an event could neither start a run nor become a dead letter; see the files that have no run",
-        "AWS/Events|InvocationsFailedToBeSentToDlq",
-        {"RuleName": f"${{{names.logical_id('Rule', name)}}}"},
-    )
-    for asset in functions:
-        function = {"FunctionName": f"${{{names.function_id(name, asset)}}}"}
-        # One error is retried by the state machine; errors for a quarter of an hour are not transient.
-        yield alarm(
-            "Errors",
-            f"{name}/{asset}: the function has failed for 15 minutes; see its log",
-            "AWS/Lambda|Errors",
-            function,
-            periods=3,
-            asset=asset,
-        )
-        yield alarm(
-            "Throttles",
-            f"{name}/{asset}: the function has been throttled for 15 minutes; raise the account's concurrency",
-            "AWS/Lambda|Throttles",
-            function,
-            periods=3,
-            asset=asset,
-        )
-
-
-def dashboard(pipeline: Pipeline, functions: Sequence[str], jobs: Sequence[str]) -> Dashboard:
-    """Return the pipeline's dashboard: runs, rows, time, errors, events without a run."""
-    name = pipeline.name
-    machine = f"${{{names.machine_id(name)}}}"
-    widgets = [
-        _widget("Runs", [["AWS/States", metric, "StateMachineArn", machine] for metric in RUNS], "Sum"),
-        _widget(
-            "Rows",
-            [
-                [METRICS, metric, "asset", asset, "pipeline", name, "service", name]
-                for asset in functions
-                for metric in ("RowsIn", "RowsOut", "RowsQuarantined", "FilesRejected")
-            ],
-            "Sum",
-        ),
-        _widget("Time of a run (ms)", [["AWS/States", "ExecutionTime", "StateMachineArn", machine]], "p95"),
-        _widget(
-            "Functions",
-            [
-                ["AWS/Lambda", metric, "FunctionName", f"${{{names.function_id(name, asset)}}}"]
-                for asset in functions
-                for metric in ("Invocations", "Errors", "Throttles")
-            ],
-            "Sum",
-        ),
-        _widget(
-            "Glue jobs",
-            [
-                [
-                    "Glue",
-                    metric,
-                    "JobName",
-                    f"${{{names.job_id(name, asset)}}}",
-                    "JobRunId",
-                    "ALL",
-                    "Type",
-                    "count",
-                ]
-                for asset in jobs
-                for metric in (
-                    "glue.driver.aggregate.numCompletedTasks",
-                    "glue.driver.aggregate.numFailedTasks",
-                )
-            ],
-            "Sum",
-        ),
-        _widget(
-            "Events without a run",
-            [
-                [
-                    "AWS/SQS",
-                    "ApproximateNumberOfMessagesVisible",
-                    "QueueName",
-                    f"${{{names.logical_id('DeadLetters', name)}.QueueName}}",
-                ]
-            ],
-            "Maximum",
-        ),
-    ]
-    shown = [widget for widget in widgets if widget["properties"]["metrics"]]
-    for position, widget in enumerate(shown):
-        widget |= {"x": 12 * (position % 2), "y": 6 * (position // 2)}
-    return Dashboard(
-        names.logical_id("Dashboard", name),
-        f"${{AWS::StackName}}-{name}",
-        {"widgets": shown},
+        ("QueueName", f"${{{queue}.QueueName}}"),
+        told,
+        statistic="Maximum",
     )
 
 
-RUNS = (
-    "ExecutionsStarted",
-    "ExecutionsSucceeded",
-    "ExecutionsFailed",
-    "ExecutionsTimedOut",
-    "ExecutionsAborted",
-)
+def _errors(function: str, what: str, told: Sequence[Pipeline]) -> Alarm:
+    return _alarm(
+        f"{function}ErrorsAlarm",
+        f"{what} has failed for 15 minutes; see its log",
+        "AWS/Lambda|Errors",
+        ("FunctionName", f"${{{function}}}"),
+        told,
+        periods=3,
+    )
 
 
-def _widget(title: str, metrics: list[list[str]], statistic: str) -> dict[str, Any]:
-    return {
-        "type": "metric",
-        "width": 12,
-        "height": 6,
-        "properties": {
-            "metrics": metrics,
-            "period": 300,
-            "region": "${AWS::Region}",
-            "stat": statistic,
-            "title": title,
-            "view": "timeSeries",
-        },
-    }
+def _alarm(
+    identifier: str,
+    what: str,
+    metric: str,
+    dimension: tuple[str, str],
+    told: Sequence[Pipeline],
+    *,
+    periods: int = 1,
+    statistic: str = "Sum",
+    threshold: int = 0,
+) -> Alarm:
+    namespace, _, measured = metric.partition("|")
+    return Alarm(
+        id=identifier,
+        description=what,
+        namespace=namespace,
+        metric=measured,
+        dimensions=dict((dimension,)),
+        statistic=statistic,
+        threshold=threshold,
+        periods=periods,
+        topics=tuple(names.topic_id(pipeline.name) for pipeline in told),
+        pipeline=" ".join(pipeline.name for pipeline in told)[:256],
+    )

@@ -73,9 +73,64 @@ def tracking_id(pipeline: str) -> str:
     return logical_id("Tracking", pipeline)
 
 
+def batches_id(pipeline: str) -> str:
+    """Return the id of the table of a pipeline's batches."""
+    return logical_id("Batches", pipeline)
+
+
+def metadata_id(bucket: str) -> str:
+    """Return the id of the table that leads a bucket's key prefixes to state machines."""
+    return logical_id("WorkflowMetadata", bucket)
+
+
+def status_id(bucket: str) -> str:
+    """Return the id of the table of a bucket's files that an orchestrator started."""
+    return logical_id("WorkflowStatus", bucket)
+
+
+def arrivals_id(pipeline: str) -> str:
+    """Return the id of the queue of a pipeline's files."""
+    return logical_id("Arrivals", pipeline)
+
+
+def dead_letters_id(pipeline: str) -> str:
+    """Return the id of the queue of events that could not start an execution."""
+    return logical_id("DeadLetters", pipeline)
+
+
+def bucket_arrivals_id(bucket: str) -> str:
+    """Return the id of the queue of a bucket's files, which its pipelines share."""
+    return logical_id("BucketArrivals", bucket)
+
+
+def bucket_dead_letters_id(bucket: str) -> str:
+    """Return the id of the queue of a bucket's files that could not start an execution."""
+    return logical_id("BucketDeadLetters", bucket)
+
+
+def orchestrator_id(bucket: str) -> str:
+    """Return the id of the function that starts executions for a bucket's files."""
+    return logical_id("Orchestrator", bucket)
+
+
+def builder_id(pipeline: str) -> str:
+    """Return the id of the function that makes batches of a pipeline's files."""
+    return logical_id("ManifestBuilder", pipeline)
+
+
+def sweeper_id(pipeline: str) -> str:
+    """Return the id of the function that starts what waits too long, and tells what died."""
+    return logical_id("Sweeper", pipeline)
+
+
 def topic_id(pipeline: str) -> str:
     """Return the id of the pipeline's SNS topic of alerts."""
     return logical_id("Alerts", pipeline)
+
+
+def layer_id(engine: str) -> str:
+    """Return the id of the layer of an engine's distributions."""
+    return logical_id("Layer", engine)
 
 
 def database_id(database: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asl import monitoring, names, permissions
-from asl.asset_resources import database_name, function, job, layer_id, table
+from asl import dashboards, front_door, monitoring, names, permissions
+from asl.asset_resources import database_name, function, job, table
 from asl.compiled import CompiledPipeline
 from asl.emit.templates.s3 import physical_name
 from asl.ir import Permission
@@ -29,11 +29,12 @@ from asl.resources import (
     Role,
     StateMachine,
     Topic,
-    TrackingTable,
 )
-from ingestion_assets.pipeline import Pipeline
+from asl.triggers import dead_letters_id, orchestrated, source_of
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
 
 ALERT_KEY = "AlertKey"
+DEAD_LETTERS = "queue of events that could not start an execution, by URL"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ def provision(compiled: Sequence[CompiledPipeline]) -> Provisioned:
 
 
 def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
-    triggers = {_trigger_bucket(each.pipeline) for each in compiled}
+    pipelines = [each.pipeline for each in compiled]
+    by_event = {source_of(p).bucket.name for p in pipelines if isinstance(p.trigger, S3Event)}
     for name in sorted(_buckets(compiled)):
-        yield Bucket(names.bucket_id(name), name, events=name in triggers)
+        told = front_door.notifications(name, pipelines)
+        yield Bucket(names.bucket_id(name), name, events=name in by_event, notifications=told)
+    for name, sharing in orchestrated(pipelines).items():
+        yield from front_door.of_bucket(name, sharing)
+        yield from monitoring.bucket_alarms(name, sharing)
     yield AlertKey(ALERT_KEY)
     databases: dict[str, list[str]] = {}
     for each in compiled:
@@ -63,8 +69,9 @@ def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
     for name, users in sorted(databases.items()):
         yield CatalogDatabase(names.database_id(name), name, f"Tables of {', '.join(users)}")
     pins = {item.pins.engine: item.pins for each in compiled for item in each.assets if item.pins}
-    for engine, found in sorted(pins.items()):
-        yield Layer(layer_id(engine), engine, found.key)
+    front = front_door.layer_pins(pipelines)
+    for engine, found in sorted({**pins, front.engine: front}.items()):
+        yield Layer(names.layer_id(engine), engine, found.key)
 
 
 def _buckets(compiled: Iterable[CompiledPipeline]) -> set[str]:
@@ -77,24 +84,22 @@ def _buckets(compiled: Iterable[CompiledPipeline]) -> set[str]:
     return found
 
 
-def _trigger_bucket(pipeline: Pipeline) -> str:
-    return next(s.bucket.name for s in pipeline.sources if s.name == pipeline.trigger.source)
-
-
 def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
     pipeline = each.pipeline
     for item in each.assets:
         yield from function(pipeline, item) if item.script_key is None else job(pipeline, item)
-        yield table(pipeline, item)
+        if not item.suffix:  # the variants of an asset write one table
+            yield table(pipeline, item)
     yield from _crawler(pipeline)
-    yield TrackingTable(names.tracking_id(pipeline.name), pipeline.name)
+    yield from front_door.of_pipeline(pipeline)
     yield Topic(names.topic_id(pipeline.name), pipeline.alerts.email, pipeline.name)
     yield from _machine(each)
-    yield from _trigger(pipeline)
+    if isinstance(pipeline.trigger, S3Event):
+        yield from _rule(pipeline, pipeline.trigger)
     functions = [item.asset.name for item in each.assets if item.script_key is None]
     jobs = [item.asset.name for item in each.assets if item.script_key is not None]
     yield from monitoring.alarms(pipeline, functions)
-    yield monitoring.dashboard(pipeline, functions, jobs)
+    yield dashboards.dashboard(pipeline, functions, jobs)
 
 
 def _crawler(pipeline: Pipeline) -> Iterator[Resource]:
@@ -148,28 +153,23 @@ def _machine(each: CompiledPipeline) -> Iterator[Resource]:
     )
 
 
-def _trigger(pipeline: Pipeline) -> Iterator[Resource]:
-    source = next(s for s in pipeline.sources if s.name == pipeline.trigger.source)
+def _rule(pipeline: Pipeline, trigger: S3Event) -> Iterator[Resource]:
+    source = source_of(pipeline)
     machine = names.machine_id(pipeline.name)
     rule, role = names.logical_id("Rule", pipeline.name), names.logical_id("RuleRole", pipeline.name)
-    queue = dead_letters_id(pipeline.name)
-    yield DeadLetterQueue(queue, rule, pipeline.name)
+    queue = dead_letters_id(pipeline)
+    yield DeadLetterQueue(queue, pipeline.name, rule)
     start = Permission(("states:StartExecution",), (f"${{{machine}}}",))
     yield Role(role, "events.amazonaws.com", (start,), pipeline.name)
     yield EventRule(
         id=rule,
         bucket=physical_name(source.bucket.name),
-        keys=key_matchers(source.prefix, pipeline.trigger.suffixes),
+        keys=key_matchers(source.prefix, trigger.suffixes),
         machine=machine,
         role=role,
         dead_letters=queue,
         pipeline=pipeline.name,
     )
-
-
-def dead_letters_id(pipeline: str) -> str:
-    """Return the logical id of the queue of events that could not start an execution."""
-    return names.logical_id("DeadLetters", pipeline)
 
 
 def key_matchers(prefix: str, suffixes: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
@@ -189,12 +189,28 @@ def _literal(text: str) -> str:
 def _outputs(compiled: Sequence[CompiledPipeline]) -> Iterator[Output]:
     for name in sorted(_buckets(compiled)):
         yield Output(names.bucket_id(name), f"${{{names.bucket_id(name)}}}", f"The {name} bucket")
+    for name in orchestrated(each.pipeline for each in compiled):
+        for identifier, what in (
+            (names.metadata_id(name), "table of routes from prefixes to state machines"),
+            (names.status_id(name), "table of files"),
+            (names.bucket_arrivals_id(name), "queue of new files, by URL"),
+            (names.bucket_dead_letters_id(name), DEAD_LETTERS),
+        ):
+            yield Output(identifier, f"${{{identifier}}}", f"The {name} bucket: {what}")
     for each in compiled:
         name = each.pipeline.name
-        for identifier, what in (
-            (names.machine_id(name), "state machine, by ARN"),
-            (names.tracking_id(name), "tracking table"),
-            (names.topic_id(name), "alert topic, by ARN"),
-            (dead_letters_id(name), "queue of events that could not start an execution, by URL"),
-        ):
+        for identifier, what in _told(each.pipeline):
             yield Output(identifier, f"${{{identifier}}}", f"{name}: {what}")
+
+
+def _told(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    name = pipeline.name
+    yield names.machine_id(name), "state machine, by ARN"
+    yield names.topic_id(name), "alert topic, by ARN"
+    yield names.sweeper_id(name), "sweeper, by name"
+    if isinstance(pipeline.trigger, S3Batches):
+        yield names.batches_id(name), "table of batches"
+        yield names.arrivals_id(name), "queue of new files, by URL"
+    if isinstance(pipeline.trigger, S3Event | S3Batches):
+        yield names.tracking_id(name), "tracking table"
+        yield dead_letters_id(pipeline), DEAD_LETTERS

@@ -17,6 +17,21 @@ from asl.ir import Permission
 
 
 @dataclass(frozen=True, slots=True)
+class Notification:
+    """What a bucket tells a queue of: objects created whose keys begin and end so.
+
+    Args:
+        queue: Logical id of the queue.
+        prefix: Of the keys; empty for any.
+        suffix: Of the keys; empty for any.
+    """
+
+    queue: str
+    prefix: str = ""
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bucket:
     """An S3 bucket: versioned, encrypted, TLS only, kept when the stack goes.
 
@@ -24,6 +39,7 @@ class Bucket:
         id: Logical id.
         name: Logical name; physically `<stack>-<name>-<account>`.
         events: Whether its events go to EventBridge.
+        notifications: Queues that its events go to.
         aborts_uploads_after_days: Incomplete multipart uploads.
         expires_noncurrent_after_days: Versions that were overwritten or deleted.
     """
@@ -31,6 +47,7 @@ class Bucket:
     id: str
     name: str
     events: bool = False
+    notifications: tuple[Notification, ...] = ()
     aborts_uploads_after_days: int = 7
     expires_noncurrent_after_days: int = 90
 
@@ -70,11 +87,11 @@ class LogGroup:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A Lambda layer of one engine's distributions.
+    """A Lambda layer of one engine's distributions, or of the front door's.
 
     Args:
         id: Logical id.
-        engine: The engine's name.
+        engine: The engine's name, or `front_door`: what orchestrators, manifest builders and sweepers need.
         key: S3 key of its zip in the artifacts bucket, named by the hash of its pins.
     """
 
@@ -85,7 +102,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Lambda function that materializes one asset.
+    """A Lambda function: it materializes one asset, or stands at the front door.
 
     Args:
         id: Logical id.
@@ -101,6 +118,7 @@ class Function:
         description: For the console.
         pipeline: For the tags.
         tags: Of the asset.
+        in_vpc: Whether it runs in the given subnets, where there are any: what touches data does.
     """
 
     id: str
@@ -116,6 +134,7 @@ class Function:
     description: str
     pipeline: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    in_vpc: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +231,80 @@ class Crawler:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackingTable:
-    """The DynamoDB table of runs: one item a file, key `file_id`, TTL `expires_at`."""
+class Table:
+    """A DynamoDB table: on demand, encrypted, restorable, kept when the stack goes.
+
+    Args:
+        id: Logical id.
+        keys: Its partition key and, where it has one, its sort key: name and type, `S` or `N`.
+        pipeline: For the tags.
+        name: Physical name, a template; empty to let CloudFormation choose.
+        live: Whether it has the sparse index `live`, of what is not finished (docs/ingress.md).
+        expires: Whether items expire by `expires_at`.
+    """
 
     id: str
+    keys: tuple[tuple[str, str], ...]
+    pipeline: str
+    name: str = ""
+    live: bool = False
+    expires: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """An SQS queue of a bucket's events.
+
+    Args:
+        id: Logical id.
+        dead_letters: Logical id of the queue of messages that could not be handled.
+        bucket: Physical name of the bucket that may write to it, a template.
+        visibility_seconds: How long a message that is being handled is hidden.
+        pipeline: For the tags.
+    """
+
+    id: str
+    dead_letters: str
+    bucket: str
+    visibility_seconds: int
+    pipeline: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConsumer:
+    """What feeds a queue's messages to a function, ten at a time; the function answers for each.
+
+    Args:
+        id: Logical id.
+        queue: Logical id.
+        function: Logical id.
+        concurrency: The most invocations at a time (2 to 1,000).
+        window_seconds: How long messages are gathered for one invocation.
+        pipeline: For the tags.
+    """
+
+    id: str
+    queue: str
+    function: str
+    concurrency: int
+    window_seconds: int
+    pipeline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """An EventBridge rule that invokes a function every so many minutes.
+
+    Args:
+        id: Logical id.
+        function: Logical id.
+        minutes: Between two invocations.
+        pipeline: For the description.
+    """
+
+    id: str
+    function: str
+    minutes: int
     pipeline: str
 
 
@@ -247,13 +336,13 @@ class DeadLetterQueue:
 
     Args:
         id: Logical id.
-        rule: Logical id of the rule that may write to it.
         pipeline: For the tags.
+        rule: Logical id of the rule that may write to it; empty where SQS itself does.
     """
 
     id: str
-    rule: str
     pipeline: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +402,7 @@ class Alarm:
         statistic: `Sum` or `Maximum`.
         threshold: Fires above it.
         periods: 5-minute periods in a row.
-        topic: Logical id.
+        topics: Logical ids of the topics that are told.
         pipeline: For the tags.
     """
 
@@ -325,7 +414,7 @@ class Alarm:
     statistic: str
     threshold: int
     periods: int
-    topic: str
+    topics: tuple[str, ...]
     pipeline: str
 
 
@@ -358,10 +447,13 @@ Resource = (
     | GlueJob
     | Layer
     | LogGroup
+    | Queue
+    | QueueConsumer
     | Role
+    | Schedule
     | StateMachine
+    | Table
     | Topic
-    | TrackingTable
 )
 
 

@@ -37,7 +37,7 @@ class Bundle:
     """The content of one zip.
 
     Args:
-        name: `<pipeline>-<asset>`.
+        name: `<pipeline>-<asset>`, or the name of a handler.
         files: Bytes by path in the zip.
     """
 
@@ -56,8 +56,8 @@ class Bundle:
         return f"bundles/{self.name}-{self.digest}.zip"
 
 
-def bundle(asset: IngestionAsset, plan: AssetPlan) -> Bundle:
-    """Return what ships for one asset.
+def bundle(asset: IngestionAsset, plan: AssetPlan, suffix: str = "") -> Bundle:
+    """Return what ships for one asset; `suffix` tells its variants apart.
 
     Raises:
         CompileError: ASL130 to ASL132, when the transform's module cannot ship.
@@ -70,7 +70,19 @@ def bundle(asset: IngestionAsset, plan: AssetPlan) -> Bundle:
     function = plan.transform.partition(":")[2]
     shipped = replace(plan, transform=f"{CODE_PACKAGE}.{plan.pipeline}.{module}:{function}")
     files["plan.json"] = plan_json(shipped)
-    return Bundle(f"{plan.pipeline}-{plan.asset}", files)
+    return Bundle(f"{plan.pipeline}-{plan.asset}{suffix}", files)
+
+
+@cache
+def handler_bundle(handler: str) -> Bundle:
+    """Return what ships for a function that is the same for every pipeline.
+
+    Args:
+        handler: A module of `aws_runtime.handlers`.
+    """
+    module = f"aws_runtime.handlers.{handler}"
+    files = {path.relative_to(RUNTIME.parent).as_posix(): path.read_bytes() for path in closure((module,))}
+    return Bundle(handler, files)
 
 
 def plan_json(plan: AssetPlan) -> bytes:

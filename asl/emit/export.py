@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asl import names
+from asl import front_door, names, triggers
 from asl.compiled import CompiledPipeline
-from asl.emit.bundle import zipped
+from asl.emit.bundle import handler_bundle, zipped
 from asl.emit.cloudformation import template_bytes
-from asl.provision import dead_letters_id
+from asl.emit.layer import Pins
 from ingestion_assets.errors import CompileError, Where
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 MANIFEST = "manifest.json"
+ROUTES = "routes.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def _files(
 ) -> Iterator[ExportedFile]:
     yield ExportedFile("template.json", template_bytes(template))
     yield ExportedFile("budget.json", pretty(budget))
+    yield ExportedFile(ROUTES, pretty(routes(compiled)))
     for each in compiled:
         name = each.pipeline.name
         yield ExportedFile(f"{name}/state_machine.asl.json", pretty(each.definition))
@@ -64,29 +67,59 @@ def _files(
             contract = item.plan.output.contract.to_json()
             yield ExportedFile(f"{name}/contracts/{asset}.json", pretty(contract))
             plan = pretty(json.loads(item.bundle.files["plan.json"]))
-            yield ExportedFile(f"{name}/plans/{asset}.json", plan, item.plan_key or "")
+            yield ExportedFile(f"{name}/plans/{asset}{item.suffix}.json", plan, item.plan_key or "")
             yield ExportedFile(f"bundles/{item.bundle.name}.zip", zipped(item.bundle.files), item.bundle.key)
             if item.script_key:
                 script = item.bundle.files["aws_runtime/glue/materialize.py"]
                 yield ExportedFile("glue/materialize.py", script, item.script_key)
-            if item.pins:
-                yield ExportedFile(f"layers/{item.pins.engine}.txt", item.pins.text.encode())
+    for found in _layers(compiled):
+        yield ExportedFile(f"layers/{found.engine}.txt", found.text.encode())
+    for handler in front_door.handlers(_pipelines(compiled)):
+        shipped = handler_bundle(handler)
+        yield ExportedFile(f"bundles/{handler}.zip", zipped(shipped.files), shipped.key)
+
+
+def _pipelines(compiled: tuple[CompiledPipeline, ...]) -> list[Pipeline]:
+    return [each.pipeline for each in compiled]
+
+
+def _layers(compiled: tuple[CompiledPipeline, ...]) -> list[Pins]:
+    """Return the distributions of every layer, by the layer's name."""
+    found = [item.pins for each in compiled for item in each.assets if item.pins]
+    found.append(front_door.layer_pins(_pipelines(compiled)))
+    return [pins for _, pins in sorted({pins.engine: pins for pins in found}.items())]
+
+
+def routes(compiled: tuple[CompiledPipeline, ...]) -> list[dict[str, Any]]:
+    """Return the declared rows of every `workflow_metadata`; resources by the names of stack outputs."""
+    return [
+        {
+            "bucket": names.bucket_id(bucket),
+            "prefix": triggers.source_of(pipeline).prefix,
+            "pipeline": pipeline.name,
+            "machine": names.machine_id(pipeline.name),
+            "table": names.metadata_id(bucket),
+            "suffixes": sorted(set(pipeline.trigger.suffixes)),
+        }
+        for bucket, sharing in triggers.orchestrated(_pipelines(compiled)).items()
+        for pipeline in sharing
+    ]
 
 
 def manifest(compiled: tuple[CompiledPipeline, ...], made: tuple[ExportedFile, ...]) -> dict[str, Any]:
     """Return the manifest: files to upload as they are, layers to build first, pipelines to run."""
-    pins = {item.pins.engine: item.pins for each in compiled for item in each.assets if item.pins}
     return {
         "version": 1,
         "template": "template.json",
+        "routes": ROUTES,
         "artifacts": [
             {"path": file.path, "key": file.key, "sha256": hashlib.sha256(file.data).hexdigest()}
             for file in made
             if file.key
         ],
         "layers": [
-            {"engine": engine, "requirements": f"layers/{engine}.txt", "key": found.key}
-            for engine, found in sorted(pins.items())
+            {"engine": found.engine, "requirements": f"layers/{found.engine}.txt", "key": found.key}
+            for found in _layers(compiled)
         ],
         "pipelines": {each.pipeline.name: _pipeline(each) for each in compiled},
         "files": sorted({file.path for file in made} | {MANIFEST}),
@@ -94,16 +127,25 @@ def manifest(compiled: tuple[CompiledPipeline, ...], made: tuple[ExportedFile, .
 
 
 def _pipeline(each: CompiledPipeline) -> dict[str, str]:
-    """Return where a pipeline's files go and what runs them, by the names of stack outputs."""
+    """Return where a pipeline's files go and what runs them, by the names of stack outputs.
+
+    `runs` is the table of what is live: of files, or of batches; `tracking` is the table of files.
+    """
     pipeline = each.pipeline
-    source = next(s for s in pipeline.sources if s.name == pipeline.trigger.source)
+    source = triggers.source_of(pipeline)
+    runs, queue = triggers.runs_table_id(pipeline), triggers.arrivals_id(pipeline)
+    batched = isinstance(pipeline.trigger, S3Batches)
     return {
+        "trigger": triggers.trigger_name(pipeline),
         "bucket": names.bucket_id(source.bucket.name),
         "prefix": source.prefix,
         "machine": names.machine_id(pipeline.name),
-        "tracking": names.tracking_id(pipeline.name),
+        "tracking": names.tracking_id(pipeline.name) if batched else runs,
+        "runs": runs,
         "topic": names.topic_id(pipeline.name),
-        "dead_letters": dead_letters_id(pipeline.name),
+        "sweeper": names.sweeper_id(pipeline.name),
+        **({"queue": queue} if queue else {}),
+        "dead_letters": triggers.dead_letters_id(pipeline),
     }
 
 

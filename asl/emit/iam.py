@@ -34,13 +34,26 @@ VPC = Permission(
 
 def statements(permissions: tuple[Permission, ...]) -> list[dict[str, Any]]:
     """Return the statements that allow `permissions`: sorted, no action twice on one resource."""
-    actions: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    actions: dict[tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]], set[str]] = defaultdict(set)
     for permission in permissions:
-        actions[tuple(sorted(set(permission.resources)))] |= set(permission.actions)
+        resources = tuple(sorted(set(permission.resources)))
+        actions[resources, tuple(sorted(permission.conditions))] |= set(permission.actions)
     return [
-        {"Effect": "Allow", "Action": sorted(actions[resources]), "Resource": _resources(resources)}
-        for resources in sorted(actions)
+        {
+            "Effect": "Allow",
+            "Action": sorted(actions[resources, conditions]),
+            "Resource": _resources(resources),
+            **({"Condition": _conditions(conditions)} if conditions else {}),
+        }
+        for resources, conditions in sorted(actions)
     ]
+
+
+def _conditions(given: tuple[tuple[str, str, str], ...]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for operator, key, text in given:
+        found.setdefault(operator, {})[key] = value(text)
+    return found
 
 
 def wildcard_reasons(permissions: tuple[Permission, ...]) -> dict[str, str]:

@@ -31,12 +31,12 @@ def machine_permissions(machine: Machine) -> tuple[Permission, ...]:
 
 
 def merged(permissions: Iterable[Permission]) -> tuple[Permission, ...]:
-    """Return one permission for each set of actions, with all their resources."""
-    resources: dict[tuple[tuple[str, ...], str], set[str]] = {}
+    """Return one permission for each set of actions under the same conditions, with all their resources."""
+    resources: dict[tuple[tuple[str, ...], str, tuple[tuple[str, str, str], ...]], set[str]] = {}
     for need in permissions:
-        key = (tuple(sorted(need.actions)), need.reason)
+        key = (tuple(sorted(need.actions)), need.reason, need.conditions)
         resources.setdefault(key, set()).update(need.resources)
     return tuple(
-        Permission(actions, tuple(sorted(found)), reason)
-        for (actions, reason), found in sorted(resources.items())
+        Permission(actions, tuple(sorted(found)), reason, conditions)
+        for (actions, reason, conditions), found in sorted(resources.items())
     )

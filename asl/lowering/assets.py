@@ -1,4 +1,4 @@
-"""One asset -> its states: materialize it, then register its partitions.
+"""One asset -> its states: choose a processor, materialize it, then register its partitions.
 
 In: the asset and where its inputs' run records are. Out: states whose last one leads on; the run is
 in the asset's variable. A payload never carries rows: the run record of an upstream asset is named
@@ -13,10 +13,11 @@ from typing import Any
 
 from asl import names
 from asl.integrations import glue_batch_create_partition, glue_start_job_run, lambda_invoke, s3_get_object
-from asl.ir import Branch, Map, Ref, State, Task
-from asl.lowering.expressions import EVENT, EXECUTION, FILE, expression, quoted, text_of, variable
+from asl.ir import Branch, Choice, Map, Ref, Rule, State, Task
+from asl.lowering.expressions import BATCH, EVENT, EXECUTION, FILE, expression, quoted, text_of, variable
+from asl.variants import is_function, variants
 from ingestion_assets.asset import IngestionAsset
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 #: URIs that a machine passes on and tracks, over all its assets; run records name every file.
 MOST_URIS = 100
@@ -24,6 +25,10 @@ MOST_URIS = 100
 TIMEOUT_MARGIN_SECONDS = 30
 #: A run record holds at most 5,000 partitions in chunks of 100.
 MOST_CHUNKS = 50
+
+#: What a machine remembers of a run record beside its lists of URIs.
+FILE_RUN = ("status", "rows_in", "rows_out", "rows_quarantined", "output_count", "record", "reason")
+BATCH_RUN = (*FILE_RUN[:-1], "files_rejected", "files_superseded", "rejected")
 
 #: How Athena and Spark read a partition's files; columns are the table's.
 STORAGE = (
@@ -44,9 +49,18 @@ class Known:
         return Known({**self.runs, asset: path})
 
 
-def entry_name(asset: str) -> str:
+def entry_name(asset: IngestionAsset) -> str:
     """Return the name of an asset's first state."""
-    return names.state_name(f"Materialize {asset}")
+    return choice_name(asset) if len(variants(asset)) > 1 else _materializing(asset.name)
+
+
+def choice_name(asset: IngestionAsset) -> str:
+    """Return the name of the state that chooses between the function and the job of `auto`."""
+    return names.state_name(f"Choose a processor for {asset.name}")
+
+
+def _materializing(asset: str, on: str = "") -> str:
+    return names.state_name(f"Materialize {asset}{on}")
 
 
 def asset_states(
@@ -56,10 +70,12 @@ def asset_states(
     partitioned = bool(asset.destination.partition_by)
     register = names.state_name(f"Register partitions of {asset.name}")
     after = register if partitioned else following
-    if asset.processor.kind == "glue_pyspark":
-        states: tuple[State, ...] = _glue(pipeline, asset, known, after)
-    else:
-        states = (_lambda(pipeline, asset, known, after),)
+    first, *others = variants(asset)
+    states: tuple[State, ...] = _processed(pipeline, first, known, after, _materializing(asset.name))
+    if others:
+        (larger,) = others
+        on_glue = _processed(pipeline, larger, known, after, _materializing(asset.name, " on Glue"))
+        states = (_choose(pipeline, asset, states[0].name, on_glue[0].name), *states, *on_glue)
     if partitioned:
         states = (*states, _register(pipeline, asset, register, following))
     return states
@@ -71,12 +87,34 @@ def uris_of_one(pipeline: Pipeline) -> int:
     return MOST_URIS // count if count <= MOST_URIS // 2 else 0
 
 
+def _choose(pipeline: Pipeline, asset: IngestionAsset, small: str, large: str) -> Choice:
+    """Return the choice by the bytes of the files that started the execution."""
+    given = f"{BATCH}.bytes" if isinstance(pipeline.trigger, S3Batches) else f"{FILE}.size"
+    return Choice(
+        name=choice_name(asset),
+        rules=(Rule(condition=f"{given} > {asset.processor.threshold_bytes}", next=large),),
+        default=small,
+    )
+
+
+def _processed(
+    pipeline: Pipeline, variant: IngestionAsset, known: Known, following: str | None, name: str
+) -> tuple[State, ...]:
+    """Return the states that run one variant of an asset."""
+    if is_function(variant):
+        return (_lambda(pipeline, variant, known, following, name),)
+    return _glue(pipeline, variant, known, following, name)
+
+
 def _request(pipeline: Pipeline, asset: IngestionAsset, known: Known) -> str:
     """Return the materialization's event as one JSONata object."""
     sources = {source.name for source in pipeline.sources}
+    arrived = (
+        f"'manifest': {BATCH}.manifest" if isinstance(pipeline.trigger, S3Batches) else f"'objects': [{FILE}]"
+    )
     inputs = []
     for parameter, upstream in asset.inputs.items():
-        given = f"'objects': [{FILE}]" if upstream in sources else f"'record': {known.runs[upstream]}.record"
+        given = arrived if upstream in sources else f"'record': {known.runs[upstream]}.record"
         inputs.append(f"{quoted(parameter)}: {{{given}}}")
     return f"{{'execution': {EXECUTION}, 'event_time': {EVENT}.time, 'inputs': {{{', '.join(inputs)}}}}}"
 
@@ -89,10 +127,8 @@ def _run(pipeline: Pipeline, record: str) -> str:
         f"'{name}': [({record}.{name}){first}]" if most else f"'{name}': []"
         for name in ("outputs", "quarantine")
     )
-    plain = ", ".join(
-        f"'{name}': {record}.{name}"
-        for name in ("status", "rows_in", "rows_out", "rows_quarantined", "output_count", "record", "reason")
-    )
+    kept = BATCH_RUN if isinstance(pipeline.trigger, S3Batches) else FILE_RUN
+    plain = ", ".join(f"'{name}': {record}.{name}" for name in kept)
     return f"{{{plain}, {lists}}}"
 
 
@@ -106,9 +142,11 @@ def _remembered(pipeline: Pipeline, asset: IngestionAsset, record: str) -> dict[
     }
 
 
-def _lambda(pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None) -> Task:
+def _lambda(
+    pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None, name: str
+) -> Task:
     return Task(
-        name=entry_name(asset.name),
+        name=name,
         integration=lambda_invoke.INTEGRATION,
         arguments={
             "FunctionName": Ref(names.function_id(pipeline.name, asset.name), "Arn"),
@@ -122,12 +160,12 @@ def _lambda(pipeline: Pipeline, asset: IngestionAsset, known: Known, following: 
 
 
 def _glue(
-    pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None
+    pipeline: Pipeline, asset: IngestionAsset, known: Known, following: str | None, name: str
 ) -> tuple[Task, Task]:
     # A job has no answer: it writes its run record, which is read back.
     reading = names.state_name(f"Read the run of {asset.name}")
     run = Task(
-        name=entry_name(asset.name),
+        name=name,
         integration=glue_start_job_run.INTEGRATION,
         arguments={
             "JobName": Ref(names.job_id(pipeline.name, asset.name)),

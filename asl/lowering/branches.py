@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from asl.graph import Leaf, Series, Structure, Together
 from asl.ir import Branch, Choice, Parallel, Rule, State, Succeed
@@ -28,16 +28,18 @@ class Scope:
     Args:
         rejected: Where a rejection leads.
         top: Whether this is the machine itself; a branch hands runs out, the machine a failure.
+        asks: Whether a run can be rejected, so that states after it look.
         own: Runs that were assigned here: JSONata objects of runs by asset, to be merged.
     """
 
     rejected: str
     top: bool
+    asks: bool = True
     own: tuple[str, ...] = ()
 
     def ended(self, runs: str) -> Scope:
         """Return the scope after more runs were assigned in it."""
-        return Scope(self.rejected, self.top, (*self.own, runs))
+        return replace(self, own=(*self.own, runs))
 
     def runs(self) -> str:
         """Return all runs of the scope as one JSONata object."""
@@ -67,7 +69,9 @@ class Names:
 
     def entry(self, part: Leaf | Together) -> str:
         """Return the name of a part's first state."""
-        return entry_name(part.name) if isinstance(part, Leaf) else f"Branches {self.parallel(part)}"
+        if isinstance(part, Leaf):
+            return entry_name(self.assets[part.name])
+        return f"Branches {self.parallel(part)}"
 
 
 def sequence(
@@ -83,7 +87,7 @@ def sequence(
     for index, part in enumerate(parts):
         last = index == len(parts) - 1
         after = following if last else names.entry(parts[index + 1])
-        asking = scope.top or not last
+        asking = scope.asks and (scope.top or not last)
         question = _question(names, part) if asking else after
         made = (
             _leaf(names.pipeline, names.assets[part.name], known, scope, question)
@@ -138,7 +142,7 @@ def _parallel(names: Names, part: Together, known: Known, scope: Scope, followin
     runs = _runs_of(number)
     branches = []
     for index, inner in enumerate(part.parts, 1):
-        branches.append(_branch(names, inner, known, f"{number}.{index}"))
+        branches.append(_branch(names, inner, known, f"{number}.{index}", asks=scope.asks))
     for asset in (asset for branch in branches for asset in branch.known.runs):
         if asset not in known.runs:
             known = known.with_run(asset, f"{runs}.{quoted_field(asset)}")
@@ -157,12 +161,12 @@ def quoted_field(name: str) -> str:
     return f"`{name}`"
 
 
-def _branch(names: Names, part: Leaf | Series, known: Known, number: str) -> Lowered:
+def _branch(names: Names, part: Leaf | Series, known: Known, number: str, *, asks: bool) -> Lowered:
     done, stopped = f"Branch {number} done", f"Branch {number} stopped"
     before = set(known.runs)
-    made = sequence(names, part, known, Scope(stopped, top=False), done)
+    made = sequence(names, part, known, Scope(stopped, top=False, asks=asks), done)
     states: tuple[State, ...] = (*made.states, Succeed(name=done, output=expression(made.scope.runs())))
-    if isinstance(part, Series):
+    if asks and isinstance(part, Series):
         states = (
             *states,
             Succeed(name=stopped, comment="A file was rejected; whoever joins the branches looks for it"),

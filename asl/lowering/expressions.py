@@ -19,9 +19,12 @@ EVENT = "$states.context.Execution.Input"
 EXECUTION = "$states.context.Execution.Name"
 NOW = "$states.context.State.EnteredTime"
 
-#: Variables that every machine of a file event has from its second state on.
+#: Variables that a machine has from its second state on: those of a file, or that of a batch.
 FILE = "$file"
 FILE_ID = "$file_id"
+VERSION = "$version"
+#: Of a batch: bucket, date, number, manifest, files, bytes.
+BATCH = "$batch"
 FAILURE = "$failure"
 
 

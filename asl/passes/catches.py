@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from asl.ir import Catcher, Machine, Map, Parallel, State, Task
-from asl.lowering.tracking import FAILED, failure_of_error
+from asl.lowering.endings import FAILED, failure_of_error
 
 
 def add_catches(machine: Machine) -> Machine:

@@ -11,7 +11,7 @@ from typing import Any
 
 from asl import resources
 from asl.emit import iam
-from asl.emit.templates import alerts, catalog, compute, orchestration, s3
+from asl.emit.templates import alerts, catalog, compute, orchestration, queues, s3, tables
 
 
 def _role(given: resources.Role) -> dict[str, Any]:
@@ -26,14 +26,17 @@ EMITTERS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     resources.CatalogTable: catalog.table,
     resources.Crawler: catalog.crawler,
     resources.Dashboard: alerts.dashboard,
-    resources.DeadLetterQueue: orchestration.dead_letter_queue,
+    resources.DeadLetterQueue: queues.dead_letter_queue,
     resources.EventRule: orchestration.event_rule,
     resources.Function: compute.function,
     resources.GlueJob: compute.glue_job,
     resources.Layer: compute.layer,
     resources.LogGroup: compute.log_group,
+    resources.Queue: queues.queue,
+    resources.QueueConsumer: queues.consumer,
     resources.Role: _role,
+    resources.Schedule: queues.schedule,
     resources.StateMachine: orchestration.state_machine,
+    resources.Table: tables.table,
     resources.Topic: alerts.topic,
-    resources.TrackingTable: orchestration.tracking_table,
 }

@@ -112,7 +112,7 @@ def alarm(given: Alarm) -> dict[str, Any]:
         given.id: {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": {
-                "AlarmActions": [{"Ref": given.topic}],
+                "AlarmActions": [{"Ref": topic} for topic in given.topics],
                 "AlarmDescription": given.description,
                 "ComparisonOperator": "GreaterThanThreshold",
                 "Dimensions": [

@@ -42,7 +42,7 @@ def function(given: Function) -> dict[str, Any]:
                 "Tags": tags(given.pipeline, given.tags),
                 "Timeout": given.timeout_seconds,
                 "TracingConfig": {"Mode": "Active"},
-                "VpcConfig": vpc,
+                **({"VpcConfig": vpc} if given.in_vpc else {}),
             },
         }
     }
@@ -57,7 +57,7 @@ def layer(given: Layer) -> dict[str, Any]:
                 "CompatibleArchitectures": [ARCHITECTURE],
                 "CompatibleRuntimes": [RUNTIME],
                 "Content": {"S3Bucket": {"Ref": "ArtifactsBucket"}, "S3Key": given.key},
-                "Description": f"What the {given.engine} engine needs",
+                "Description": f"Distributions: {given.engine}",
             },
         }
     }

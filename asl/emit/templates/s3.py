@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from asl.emit.iam import HAS_KEY, NO_VALUE
-from asl.resources import Bucket
+from asl.emit.iam import HAS_KEY
+from asl.resources import Bucket, Notification
 
 
 def bucket(given: Bucket) -> dict[str, Any]:
     """Return the bucket and its policy.
 
-    A trigger bucket sends its events to EventBridge, where a rule chooses among them.
+    A trigger bucket sends its events to EventBridge, where a rule chooses among them, or to queues.
     """
     encryption = {
         "Fn::If": [
@@ -30,9 +30,7 @@ def bucket(given: Bucket) -> dict[str, Any]:
         "BucketName": {"Fn::Sub": physical_name(given.name)},
         "BucketEncryption": {"ServerSideEncryptionConfiguration": [encryption]},
         "LifecycleConfiguration": {"Rules": _lifecycle(given)},
-        "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
-        if given.events
-        else NO_VALUE,
+        "NotificationConfiguration": _notifications(given),
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "PublicAccessBlockConfiguration": {
             "BlockPublicAcls": True,
@@ -42,12 +40,15 @@ def bucket(given: Bucket) -> dict[str, Any]:
         },
         "VersioningConfiguration": {"Status": "Enabled"},
     }
-    if not given.events:
+    if not properties["NotificationConfiguration"]:
         del properties["NotificationConfiguration"]
+    # S3 tries each queue when it is told to notify it, so the queue's policy comes first.
+    policies = sorted({f"{told.queue}Policy" for told in given.notifications})
     arn = {"Fn::GetAtt": [given.id, "Arn"]}
     return {
         given.id: {
             "Type": "AWS::S3::Bucket",
+            **({"DependsOn": policies} if policies else {}),
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
             "Properties": properties,
@@ -77,6 +78,28 @@ def bucket(given: Bucket) -> dict[str, Any]:
 def physical_name(name: str) -> str:
     """Return the template of a bucket's physical name; at most 63 characters once filled in."""
     return f"${{AWS::StackName}}-{name}-${{AWS::AccountId}}"
+
+
+def _notifications(given: Bucket) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if given.events:
+        found["EventBridgeConfiguration"] = {"EventBridgeEnabled": True}
+    if given.notifications:
+        found["QueueConfigurations"] = [_notification(told) for told in given.notifications]
+    return found
+
+
+def _notification(told: Notification) -> dict[str, Any]:
+    rules = [
+        {"Name": name, "Value": text}
+        for name, text in (("prefix", told.prefix), ("suffix", told.suffix))
+        if text
+    ]
+    return {
+        "Event": "s3:ObjectCreated:*",
+        **({"Filter": {"S3Key": {"Rules": rules}}} if rules else {}),
+        "Queue": {"Fn::GetAtt": [told.queue, "Arn"]},
+    }
 
 
 def _lifecycle(given: Bucket) -> list[dict[str, Any]]:
