@@ -101,14 +101,22 @@ def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
     output = lower_contract(asset.contract, asset.where)
     try:
         sql = _transform_sql(asset, contracts)
-        sources = _sources(sql, contracts, {column.name for column in output.columns})
+        sources = _sources(sql, contracts, {column.name.lower() for column in output.columns})
     except Exception as error:  # any fault of SQLFrame's or sqlglot's leaves the data unharmed
         raise LineageUnavailableError(
             f"{pipeline.name}/{asset.name}: {type(error).__name__}: {error}"
         ) from error
+    declared = {parameter.lower(): parameter for parameter in contracts}
     columns = {
         column.name: tuple(
-            sorted({SourceColumn(asset.inputs[table], path) for table, path in sources.get(column.name, ())})
+            sorted(
+                {
+                    SourceColumn(
+                        asset.inputs[declared[table]], _as_declared(contracts[declared[table]], path)
+                    )
+                    for table, path in sources.get(column.name.lower(), ())
+                }
+            )
         )
         for column in output.columns
     }
@@ -149,8 +157,9 @@ def _transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> 
                 columns = ", ".join(
                     f"{_quote(name)} {kind}" for name, kind in _table_columns(contract).items()
                 )
-                connection.execute(f"CREATE TABLE {_quote(parameter)} ({columns})")
-                frames[parameter] = nw.from_native(session.table(parameter)).lazy()
+                table = parameter.lower()  # SQLFrame finds no columns of a table in mixed case
+                connection.execute(f"CREATE TABLE {_quote(table)} ({columns})")
+                frames[parameter] = nw.from_native(session.table(table)).lazy()
             native: Any = nw.to_native(asset.transform(**frames))
             text: str = native.sql(dialect="spark", optimize=False)
             return text
@@ -158,13 +167,26 @@ def _transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> 
             session.stop()
 
 
+def _as_declared(contract: Contract, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Spell a path as the contract does: Spark's dialect ignores case, and sqlglot lowers names."""
+    spelled = []
+    within = {column.name.lower(): (column.name, column.type) for column in contract.columns}
+    for part in path:
+        name, kind = within.get(part.lower(), (part, None))
+        spelled.append(name)
+        while kind is not None and kind.item is not None:
+            kind = kind.item
+        within = {field.name.lower(): (field.name, field.type) for field in kind.fields} if kind else {}
+    return tuple(spelled)
+
+
 Origin = tuple[str, tuple[str, ...]]
 Known = dict[tuple[int, str, tuple[str, ...]], frozenset[Origin]]
 
 
 def _sources(sql: str, contracts: Mapping[str, Contract], wanted: set[str]) -> dict[str, frozenset[Origin]]:
-    """Map each output column to (input table, path) pairs."""
-    schema = {table: _table_columns(contract) for table, contract in contracts.items()}
+    """Map each output column to (input table, path) pairs, all names in lower case but those of paths."""
+    schema = {table.lower(): _table_columns(contract) for table, contract in contracts.items()}
     typed: dict[str, object] = {
         table: {
             name: exp.DataType.build(kind, dialect="duckdb").sql("spark") for name, kind in columns.items()
@@ -176,7 +198,11 @@ def _sources(sql: str, contracts: Mapping[str, Contract], wanted: set[str]) -> d
     if scope is None:
         raise ValueError("the transform is not a query")
     known: Known = {}
-    return {name: _resolve(scope, name, (), known) for name in _query(scope).named_selects if name in wanted}
+    return {
+        name.lower(): _resolve(scope, name, (), known)
+        for name in _query(scope).named_selects
+        if name.lower() in wanted
+    }
 
 
 def _resolve(scope: Scope, column: str, path: tuple[str, ...], known: Known) -> frozenset[Origin]:
@@ -211,7 +237,7 @@ def _query(scope: Scope) -> exp.Query:
 def _follow(scope: Scope, reference: exp.Column, path: tuple[str, ...], known: Known) -> Iterator[Origin]:
     origin = scope.sources.get(reference.table)
     if isinstance(origin, exp.Table):
-        yield origin.name, (reference.name, *path)
+        yield origin.name.lower(), (reference.name, *path)
     elif isinstance(origin, Scope) and isinstance(origin.expression, exp.Query):
         yield from _resolve(origin, reference.name, path, known)
     elif isinstance(origin, Scope):  # a lateral view: its columns derive from what it unnests

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import narwhals as nw
+import pandera.polars as pa
+import polars as pl
 import pytest
 
 from ingestion_assets import Pipeline, ingestion_asset
@@ -35,6 +37,24 @@ def test_orders_etl_needs_no_annotation() -> None:
         "quantity": ["orders.products.quantity"],
     }
     assert "EXPLODE(`products`)" in lineage.sql
+
+
+def test_names_are_spelled_as_declared() -> None:
+    class Sent(pa.DataFrameModel):
+        order_id: str = pa.Field(alias="Order ID")
+        customer: pl.Struct({"fullName": pl.String}) = pa.Field(alias="Customer")  # type: ignore[valid-type]
+
+    class Kept(pa.DataFrameModel):
+        OrderId: str
+        name: str
+
+    def derived(ordersSent: nw.LazyFrame) -> nw.LazyFrame:  # noqa: N803 - what is tested
+        name = nw.col("Customer").struct.field("fullName")
+        return ordersSent.select(nw.col("Order ID").alias("OrderId"), name.alias("name"))
+
+    source = replace(pipeline.sources[0], name="ordersSent", contract=Sent)
+    found = shown(replace(pipeline, sources=(source,)), derived, Kept)
+    assert found == {"OrderId": ["ordersSent.Order ID"], "name": ["ordersSent.Customer.fullName"]}
 
 
 def test_a_join_an_aggregate_an_expression_and_a_constant() -> None:
