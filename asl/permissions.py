@@ -9,7 +9,7 @@ from __future__ import annotations
 from asl import names
 from asl.ir import Permission
 from ingestion_assets.asset import IngestionAsset, S3Source
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 READ = ("s3:GetObject", "s3:GetObjectVersion")
 WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
@@ -70,6 +70,8 @@ def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
         node = upstream[name]
         if isinstance(node, S3Source):
             read.append(objects(node.bucket.name, node.prefix))
+            if isinstance(pipeline.trigger, S3Batches):
+                read.append(objects(node.bucket.name, pipeline.trigger.manifests))
             listed.add(node.bucket.name)
         else:
             bucket = node.destination.bucket.name

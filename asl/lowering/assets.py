@@ -124,12 +124,12 @@ def _run(pipeline: Pipeline, record: str) -> str:
     most = uris_of_one(pipeline)
     first = "" if most >= MOST_URIS else f"[[0..{most - 1}]]"
     lists = ", ".join(
-        f"'{name}': [({record}.{name}){first}]" if most else f"'{name}': []"
+        f"'{name}': [($record.{name}){first}]" if most else f"'{name}': []"
         for name in ("outputs", "quarantine")
     )
     kept = BATCH_RUN if isinstance(pipeline.trigger, S3Batches) else FILE_RUN
-    plain = ", ".join(f"'{name}': {record}.{name}" for name in kept)
-    return f"{{{plain}, {lists}}}"
+    plain = ", ".join(f"'{name}': $record.{name}" for name in kept)
+    return f"($record := {record}; {{{plain}, {lists}}})"
 
 
 def _remembered(pipeline: Pipeline, asset: IngestionAsset, record: str) -> dict[str, Any]:
