@@ -181,7 +181,11 @@ def fill(batch: Batch | None, waiting: Sequence[Arrival], bounds: Bounds, now: d
     for arrival in waiting[:most]:
         taken, count = taken + 1, count + 1
         size, heavy = size + arrival.size, heavy + weight(arrival)
-        full = count >= bounds.files or heavy >= MAX_WEIGHT or (bounds.bytes is not None and size >= bounds.bytes)
+        full = (
+            count >= bounds.files
+            or heavy >= MAX_WEIGHT
+            or (bounds.bytes is not None and size >= bounds.bytes)
+        )
         if full:
             break
     opened = batch.opened_at if batch else moment(now)
@@ -244,5 +248,11 @@ def manifest(batch: Batch, pipeline: str) -> bytes:
             "sequencer": arrival.sequencer or None,
         }
         files.append({name: value for name, value in known.items() if value is not None})
-    told = {"pipeline": pipeline, "date": batch.date, "batch": batch.number, "bytes": batch.bytes, "files": files}
+    told = {
+        "pipeline": pipeline,
+        "date": batch.date,
+        "batch": batch.number,
+        "bytes": batch.bytes,
+        "files": files,
+    }
     return as_json(told).encode("utf-8", "surrogatepass")

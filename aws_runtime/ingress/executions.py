@@ -55,7 +55,9 @@ class Ending:
 
 def file_execution_name(arrival: Arrival, attempt: int = 0) -> str:
     """Return `<readable part of the key>-<digest>`, and `-r<attempt>` when it is sent again."""
-    readable = _UNREADABLE.sub("-", arrival.key.rpartition("/")[2])[:READABLE_CHARACTERS].strip("-.") or "file"
+    readable = (
+        _UNREADABLE.sub("-", arrival.key.rpartition("/")[2])[:READABLE_CHARACTERS].strip("-.") or "file"
+    )
     return f"{readable}-{arrival.identity.digest}{_again(attempt)}"
 
 

@@ -14,6 +14,11 @@ from typing import Any
 
 from aws_runtime.identity import FileIdentity, decode_notification_key, parse_event_time
 
+#: Bytes. A bucket, a key and a version together are a key of a table, which holds 2,048.
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+_LONGEST = {"bucket": 63, "key": 1024, "version_id": 900, "etag": 256, "sequencer": 256, "event_time": 64}
+
 
 class BadNotificationError(ValueError):
     """A message that tells of no object: it is retried, and then waits in the dead-letter queue."""
@@ -155,7 +160,10 @@ def _from_notification(record: Mapping[str, Any]) -> Arrival | str:
     # Without a configuration's id of its own, S3 says ObjectCreated:Put, and EventBridge Object Created.
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):
         return f"{name} of {key}"
-    return _arrival(given["bucket"]["name"], key, record["eventTime"], given["object"], "eTag", "versionId")
+    item = given["object"]
+    return _arrival(
+        given["bucket"]["name"], key, record["eventTime"], item | {"version-id": item.get("versionId")}
+    )
 
 
 def _from_event_bus(message: Mapping[str, Any]) -> Arrival | str:
@@ -163,30 +171,37 @@ def _from_event_bus(message: Mapping[str, Any]) -> Arrival | str:
     key = given["object"]["key"]
     if message["detail-type"] != "Object Created":
         return f"{message['detail-type']} of {key}"
-    return _arrival(given["bucket"]["name"], key, message["time"], given["object"], "etag", "version-id")
+    return _arrival(given["bucket"]["name"], key, message["time"], given["object"])
 
 
-def _arrival(
-    bucket: Any, key: Any, time: Any, item: Mapping[str, Any], etag: str, version: str
-) -> Arrival | str:
+def _arrival(bucket: Any, key: Any, time: Any, item: Mapping[str, Any]) -> Arrival | str:
     if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
         raise ValueError("a bucket and a key are needed")
     if key.endswith("/"):
         return f"folder {key}"
     parse_event_time(time)
+    version = item.get("version-id")
     arrival = Arrival(
         bucket=bucket,
         key=key,
         event_time=time,
         size=int(item.get("size") or 0),
-        etag=str(item.get(etag) or "").strip('"'),
-        version_id=_version(item.get(version)),
+        # S3 writes eTag, EventBridge etag.
+        etag=str(item.get("eTag") or item.get("etag") or "").strip('"'),
+        version_id=None if version in (None, "", "null") else str(version),
         sequencer=str(item.get("sequencer") or ""),
     )
-    if not arrival.identity.version:
-        raise ValueError(f"neither a version nor an ETag of {key}")
+    _check(arrival)
     return arrival
 
 
-def _version(given: Any) -> str | None:
-    return None if given in (None, "", "null") else str(given)
+def _check(arrival: Arrival) -> None:
+    """Refuse what no bucket sends and no table holds, before it can hold up the files beside it."""
+    if not arrival.identity.version:
+        raise ValueError(f"neither a version nor an ETag of {arrival.key}")
+    if not 0 <= arrival.size < 2**53:
+        raise ValueError(f"size {arrival.size}")
+    for name, most in _LONGEST.items():
+        # Half of a surrogate pair, which JSON can hold, is no text, and encoding it is an error.
+        if len(str(getattr(arrival, name) or "").encode()) > most:
+            raise ValueError(f"{name} of more than {most} bytes")

@@ -107,7 +107,9 @@ def redrive_file(
     )
     if update(dynamodb, table, file_key(item, trigger), change) is None:
         return None
-    started = executions.start(states, machine, name, executions.file_input(arrival, string_of(item, "pipeline")))
+    started = executions.start(
+        states, machine, name, executions.file_input(arrival, string_of(item, "pipeline"))
+    )
     return Redriven(started.arn, attempt + 1)
 
 

@@ -114,9 +114,10 @@ class SweeperSettings:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> SweeperSettings:
         """Read a function's environment; raises as `BatchSettings.read`."""
-        trigger = environ["TRIGGER"]
-        if trigger not in ("event", "queue", "batches"):
-            raise ValueError(f"TRIGGER: {trigger!r} is none of event, queue and batches")
+        named: dict[str, Trigger] = {"event": "event", "queue": "queue", "batches": "batches"}
+        trigger = named.get(environ["TRIGGER"])
+        if trigger is None:
+            raise ValueError(f"TRIGGER: {environ['TRIGGER']!r} is none of {', '.join(named)}")
         batches = BatchSettings.read(environ) if trigger == "batches" else None
         return cls(
             pipeline=environ["PIPELINE"],
