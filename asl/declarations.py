@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from asl.declared_triggers import check_buckets, check_trigger
 from asl.declared_types import check_types
+from asl.triggers import source_of
+from asl.variants import LAMBDA_SECONDS
 from ingestion_assets.asset import IngestionAsset, Processor, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.errors import CompileError, Where
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 #: What is left of 63 characters after a stack's name and the account.
@@ -25,7 +28,6 @@ CATALOG_NAME = re.compile(r"[a-z0-9_]{1,255}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 #: Types whose values each engine writes as text in its own way.
 UNNAMEABLE = ("float32", "float64", "binary", "list", "struct")
-LAMBDA_SECONDS = 900
 #: Prefixes of the buckets' own folders.
 RESERVED = ("_runs/", "rows/", "rejected/")
 #: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -59,18 +61,19 @@ def check(pipelines: Sequence[Pipeline]) -> None:
     """Check all pipelines of one template.
 
     Raises:
-        CompileError: ASL030 to ASL041, the first thing that is wrong.
+        CompileError: ASL030 to ASL044, the first thing that is wrong.
     """
     for pipeline in pipelines:
         check_types(pipeline)
         _check_names(pipeline)
-        _check_trigger(pipeline)
+        check_trigger(pipeline)
         _check_settings(pipeline)
         for asset in pipeline.assets:
             _check_processor(asset.processor, _at(pipeline, asset))
             _check_partitions(pipeline, asset)
     _check_tables(pipelines)
     _check_prefixes(pipelines)
+    check_buckets(pipelines)
     _check_crawlers(pipelines)
 
 
@@ -127,17 +130,6 @@ def _buckets(pipeline: Pipeline) -> Iterator[tuple[str, Where]]:
     yield pipeline.quarantine.name, _at(pipeline)
 
 
-def _check_trigger(pipeline: Pipeline) -> None:
-    sources = [source.name for source in pipeline.sources]
-    if pipeline.trigger.source not in sources:
-        raise CompileError(
-            "ASL033",
-            _at(pipeline),
-            f"the trigger's source {pipeline.trigger.source!r} is no source of the pipeline",
-            f"Known: {', '.join(sorted(sources)) or 'none'}",
-        )
-
-
 def _check_settings(pipeline: Pipeline) -> None:
     where = _at(pipeline)
     if pipeline.log_retention_days not in RETENTION:
@@ -171,6 +163,7 @@ def _check_processor(given: Processor, where: Where) -> None:
         ("storage_mb", given.storage_mb, 512, 10_240),
         ("timeout_seconds", given.timeout_seconds, 1, longest),
         ("workers", given.workers, 2, 299),
+        ("threshold_bytes", given.threshold_bytes, 1, 5 * 1024**4),
     )
     for name, number, least, most in ranges:
         if not least <= number <= most:
@@ -232,22 +225,45 @@ def _check_prefixes(pipelines: Sequence[Pipeline]) -> None:
     """No two assets write below one prefix, and none writes where files are read from."""
     everything, written = _Prefixes(), _Prefixes()
     for pipeline in pipelines:
-        nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
-        for node in nodes:
-            is_asset = isinstance(node, IngestionAsset)
-            place = node.destination if isinstance(node, IngestionAsset) else node
-            _check_prefix(place.prefix, _at(pipeline, node))
-            other = (everything if is_asset else written).overlapping(place.bucket.name, place.prefix)
+        for place in _places(pipeline):
+            _check_prefix(place.prefix, place.where)
+            other = (everything if place.written else written).overlapping(place.bucket, place.prefix)
             if other:
                 raise CompileError(
                     "ASL038",
-                    _at(pipeline, node),
-                    f"the prefix {place.prefix} of the bucket {place.bucket.name} overlaps that of {other}",
-                    "Give each asset a prefix, or a bucket, of its own",
+                    place.where,
+                    f"the prefix {place.prefix} of the bucket {place.bucket} overlaps that of {other}",
+                    "Give each asset a prefix, or a bucket, of its own"
+                    if place.owner.startswith(("asset", "source"))
+                    else "Take another prefix: S3Batches(manifests=…)",
                 )
-            owner = f"{'asset' if is_asset else 'source'} {pipeline.name}/{node.name}"
-            for prefixes in (everything, written) if is_asset else (everything,):
-                prefixes.add(place.bucket.name, place.prefix, owner)
+            for prefixes in (everything, written) if place.written else (everything,):
+                prefixes.add(place.bucket, place.prefix, place.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a pipeline reads or writes, and for whom."""
+
+    bucket: str
+    prefix: str
+    owner: str
+    where: Where
+    written: bool
+
+
+def _places(pipeline: Pipeline) -> Iterator[_Place]:
+    for source in pipeline.sources:
+        owner = f"source {pipeline.name}/{source.name}"
+        yield _Place(source.bucket.name, source.prefix, owner, _at(pipeline, source), written=False)
+    for asset in pipeline.assets:
+        bucket, prefix = asset.destination.bucket.name, asset.destination.prefix
+        owner = f"asset {pipeline.name}/{asset.name}"
+        yield _Place(bucket, prefix, owner, _at(pipeline, asset), written=True)
+    if isinstance(pipeline.trigger, S3Batches):
+        bucket, prefix = source_of(pipeline).bucket.name, pipeline.trigger.manifests
+        # A manifest below a source's prefix would be taken for one of its files.
+        yield _Place(bucket, prefix, f"the manifests of {pipeline.name}", _at(pipeline), written=True)
 
 
 class _Prefixes:

@@ -23,7 +23,7 @@ def test_error_line(case, update_golden, monkeypatch):
     name = f"tests.golden.errors.{case}" + (".pipeline" if (ERRORS / case).is_dir() else "")
     module = importlib.import_module(name)
     with pytest.raises(CompileError) as caught:
-        compile_pipelines([module.pipeline])
+        compile_pipelines(getattr(module, "pipelines", None) or [module.pipeline])
     line = f"{caught.value}\n"
     assert line.count("\n") == 1
     golden = ERRORS / f"{case}.txt"
