@@ -140,6 +140,7 @@ def _described(metadata: pq.FileMetaData, schema: pa.Schema, size: int, uri: str
             raise RejectedFile(
                 "UnknownLogicalType", f"{leaf.path}: a logical type that this reader does not know", uri
             )
+    types = {field.name: field.type for field in schema}
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     counts = tuple(group.num_rows for group in groups)
     _check_groups(metadata, groups, counts, size, uri)
@@ -154,7 +155,11 @@ def _described(metadata: pq.FileMetaData, schema: pa.Schema, size: int, uri: str
         rows=metadata.num_rows,
         row_groups=counts,
         size=size,
-        ranges={name: _range(groups, index) for name, index in flat.items()},
+        ranges={
+            # A column without a type holds nothing but nulls, and no statistics either.
+            name: ColumnRange(metadata.num_rows) if pa.types.is_null(types[name]) else _range(groups, index)
+            for name, index in flat.items()
+        },
     )
 
 
