@@ -5,16 +5,16 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from shop_pipeline import shop
 
-from ingestion_assets import CompileError
+from ingestion_assets import CompileError, DailyPartitions, S3Batches
 from ingestion_assets.dagster_defs import build_definitions
-from ingestion_assets.dagster_defs.specs import code_version, day_of
+from ingestion_assets.dagster_defs.specs import code_version, day_of, trigger_text
 from ingestion_assets.pipelines import discover
 from ingestion_assets.plan import asset_plan
 
@@ -174,6 +174,48 @@ def test_code_version_follows_contract_and_code_but_not_comments(tmp_path: Path)
 def test_a_file_belongs_to_the_day_of_its_folder_or_else_the_day_it_landed(key: str, day: str) -> None:
     landed = datetime(2025, 3, 1, 12, tzinfo=UTC)
     assert day_of(shop.sources[0].partitions, "orders/", key, landed).isoformat() == day
+
+
+@pytest.mark.parametrize(
+    ("key", "day"),
+    [
+        ("in/2025-01-17-file001.ndjson", "2025-01-17"),
+        ("in/2025-01-17", "2025-01-17"),
+        ("in/2025-02-01/2025-01-17-file001.ndjson", "2025-01-17"),
+        ("in/2025-01-17/file001.ndjson", "2025-03-01"),
+        ("in/file-2025-01-17.ndjson", "2025-03-01"),
+        ("in/2025-02-30-file001.ndjson", "2025-03-01"),
+        ("in/2024-12-31-file001.ndjson", "2025-03-01"),
+        ("in/2025", "2025-03-01"),
+    ],
+)
+def test_a_file_belongs_to_the_day_that_its_name_begins_with(key: str, day: str) -> None:
+    named = DailyPartitions(start=date(2025, 1, 1), name="%Y-%m-%d")
+    assert day_of(named, "in/", key, datetime(2025, 3, 1, 12, tzinfo=UTC)).isoformat() == day
+
+
+def test_names_may_have_a_word_before_the_day() -> None:
+    named = DailyPartitions(start=date(2025, 1, 1), name="events_%Y%m%d")
+    landed = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    assert day_of(named, "in/", "in/events_20250117_1.json", landed).isoformat() == "2025-01-17"
+
+
+def test_auto_and_triggers_are_told(specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    sales = specs[dg.AssetKey(["csv_to_parquet", "sales"])]
+    assert sales.kinds == {"polars", "parquet", "lambda", "glue"}
+    assert sales.metadata["processor"] == "Lambda (polars) up to 8 MiB, Glue (spark) beyond"
+    assert sales.metadata["trigger"].startswith("S3Queue: each file")
+    events = specs[dg.AssetKey(["ndjson_to_parquet", "events"])]
+    assert events.metadata["processor"] == "Lambda (duckdb) up to 256 MiB, Glue (spark) beyond"
+    assert events.metadata["trigger"] == "S3Batches: 10 files of one date, or after 900 s"
+    assert specs[LINES].metadata["processor"] == "Lambda (duckdb)"
+    assert specs[dg.AssetKey(["csv_to_parquet", "raw", "sales_exports"])].kinds == {"s3", "csv"}
+
+
+def test_a_bound_of_bytes_is_told() -> None:
+    assert trigger_text(S3Batches("orders", max_bytes=64 * 2**20)).startswith(
+        "S3Batches: 10 files or 64 MiB of one date"
+    )
 
 
 def test_a_day_to_come_and_a_day_before_the_first_are_no_partitions() -> None:
