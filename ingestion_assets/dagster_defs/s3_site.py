@@ -99,7 +99,10 @@ class S3Site:
         if record["status"] == "rejected":
             return record
         files = storage.get_json(record["files"]) or {}
-        return {**record, **{kind: [entry["uri"] for entry in files[kind]] for kind in files}}
+        return {
+            **record,
+            **{kind: [entry["uri"] for entry in files.get(kind, ())] for kind in ("outputs", "quarantine")},
+        }
 
     def _physical(self, bucket: str) -> str:
         return f"{self.stack}-{bucket}-{_account()}"
