@@ -23,13 +23,17 @@ _EXECUTION = re.compile(r"[^\s\x00-\x1f\x7f-\x9f/\\?*<>{}\[\]\"#%^|~`$&,;:]{1,80
 
 @dataclass(frozen=True, slots=True)
 class S3Object:
-    """One object as an event names it; what the event does not say is None."""
+    """One object as an event names it; what the event does not say is None.
+
+    `sequencer` orders the versions of a key that were written within one second.
+    """
 
     bucket: str
     key: str
     version_id: str | None = None
     etag: str | None = None
     size: int | None = None
+    sequencer: str | None = None
 
     @property
     def identity(self) -> FileIdentity:
@@ -40,13 +44,25 @@ class S3Object:
         version = self.version_id if self.version_id != "null" else None
         return FileIdentity(self.bucket, self.key, version or (self.etag or "").strip('"'))
 
+    @property
+    def is_marker(self) -> bool:
+        """Whether it is the empty object that the console makes for a folder: no file at all."""
+        return self.key.endswith("/") and self.size == 0
+
 
 @dataclass(frozen=True, slots=True)
 class InputEvent:
-    """Where one input is: objects, or the run record of the upstream asset that wrote it."""
+    """Where one input is.
+
+    Args:
+        objects: S3 objects, which are read together.
+        record: URI of the run record of the upstream asset that wrote it.
+        manifest: URI of a batch's manifest (docs/ingress.md), whose files are read one by one.
+    """
 
     objects: tuple[S3Object, ...] = ()
     record: str | None = None
+    manifest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +100,8 @@ def parse_event(data: Any, plan: AssetPlan) -> MaterializeEvent:
     if set(raw.inputs) != expected:
         raise ValueError(f"inputs: expected {sorted(expected)}, got {sorted(raw.inputs)}")
     for name, given in raw.inputs.items():
-        if bool(given.objects) == bool(given.record):
-            raise ValueError(f"inputs.{name}: expected either objects or a record")
+        if sum(map(bool, (given.objects, given.record, given.manifest))) != 1:
+            raise ValueError(f"inputs.{name}: expected either objects, a record or a manifest")
         for position, item in enumerate(given.objects):
             if not item.bucket or not item.key:
                 raise ValueError(f"inputs.{name}.objects[{position}]: a bucket and a key are needed")

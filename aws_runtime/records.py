@@ -1,12 +1,13 @@
 """The run record of one asset in one execution: what it did, small enough for a state machine.
 
-In: a `StepResult` or a `RejectedFile`. Out: the JSON that is a handler's response and
+In: a `StepResult` (of a batch, the sum of its files') or a `RejectedFile`. Out: the JSON that is a handler's response and
 `_runs/<pipeline>/<asset>/<execution>.json`, and the full list of files beside it.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,10 @@ _OUTPUT_BYTES, _QUARANTINE_BYTES, _PARTITION_BYTES, _VIOLATION_BYTES = (
     16 * 1024,
 )
 _CODE_BYTES, _MESSAGE_BYTES = 128, 4 * 1024
+#: A batch shares the room of its URIs and violations with the reasons of its rejected files.
+_BATCH_SHARE = 2
+MOST_REJECTED = 50
+_REJECTED_CODE_BYTES, _REJECTED_MESSAGE_BYTES = 64, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,36 @@ def places(destination: str, quarantine: str, plan: AssetPlan, execution: str) -
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of a run: its S3 URI, its rows and its partition values."""
+    """One file of a run.
+
+    Args:
+        uri: Where it is in S3.
+        rows: How many it holds.
+        partition: Its partition values by name.
+        digest: Identity of the unit that it was made from.
+        bytes: Its size, where this process wrote it.
+    """
 
     uri: str
     rows: int
     partition: Mapping[str, str]
+    digest: str = ""
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What only a batch has to tell.
+
+    Args:
+        files_in: Files that it had.
+        superseded: Of these, older versions, which were not published.
+        rejected: Of these, the rejected ones with their reasons, by digest.
+    """
+
+    files_in: int
+    superseded: int
+    rejected: Mapping[str, RejectedFile]
 
 
 def completed(
@@ -88,27 +118,76 @@ def completed(
     identity: str,
     *,
     outputs: Sequence[FileEntry],
-    quarantine: Sequence[FileEntry],
+    quarantine: Sequence[str],
+    batch: Batch | None = None,
 ) -> dict[str, Any]:
-    """Build the record of a step that ended well; under 200 KiB whatever it did.
+    """Build the record of a run that ended well; under 200 KiB whatever it did.
+
+    Args:
+        result: The step's, or the sum of many (`summed`).
+        plan: The asset.
+        at: Where everything went.
+        identity: Digest of what was read.
+        outputs: Files published.
+        quarantine: URIs of files of quarantined rows, and of copies of rejected files.
+        batch: What a batch tells beside.
 
     Raises:
         RejectedFile: TooManyPartitions, when a state machine could not register them all.
     """
-    return {
+    share = _BATCH_SHARE if batch else 1
+    record = {
         "status": "completed",
         "identity": identity,
         "records_in": dict(sorted(result.records_in.items())),
         "rows_in": result.rows_in,
         "rows_out": result.rows_out,
         "rows_quarantined": result.rows_quarantined,
-        "outputs": _bounded([entry.uri for entry in outputs], _OUTPUT_BYTES),
+        "outputs": _bounded([entry.uri for entry in outputs], _OUTPUT_BYTES // share),
         "output_count": len(outputs),
-        "partitions": _partitions(plan, at, outputs),
-        "quarantine": _bounded([entry.uri for entry in quarantine], _QUARANTINE_BYTES),
-        "violations": _violations(result.violations),
+        "partitions": partitions(plan, at, outputs),
+        "quarantine": _bounded(quarantine, _QUARANTINE_BYTES // share),
+        "violations": _violations(result.violations, _VIOLATION_BYTES // share),
         "record": at.record,
         "files": at.files,
+    }
+    if batch:
+        record |= {
+            "files_in": batch.files_in,
+            "files_rejected": len(batch.rejected),
+            "files_superseded": batch.superseded,
+            "rejected": _reasons(batch.rejected),
+        }
+    return record
+
+
+def summed(results: Iterable[StepResult], plan: AssetPlan) -> StepResult:
+    """Add up steps; none at all make one of nothing."""
+    given = list(results)
+    records_in = Counter({one.name: 0 for one in plan.inputs})
+    violations: Counter[str] = Counter()
+    for one in given:
+        records_in.update(one.records_in)
+        violations.update(one.violations)
+    return StepResult(
+        records_in=records_in,
+        rows_in=sum(one.rows_in for one in given),
+        rows_out=sum(one.rows_out for one in given),
+        rows_quarantined=sum(one.rows_quarantined for one in given),
+        files=(),
+        quarantine=(),
+        violations=violations,
+    )
+
+
+def _reasons(rejected_files: Mapping[str, RejectedFile]) -> dict[str, dict[str, str]]:
+    """Return the first 50 reasons, each in short: a state machine hands them on."""
+    return {
+        digest: {
+            "code": shortened(error.code, _REJECTED_CODE_BYTES),
+            "message": shortened(f"{error.reason} ({error.uri})", _REJECTED_MESSAGE_BYTES),
+        }
+        for digest, error in list(rejected_files.items())[:MOST_REJECTED]
     }
 
 
@@ -137,16 +216,25 @@ def rejected(
     }
 
 
-def files_document(outputs: Iterable[FileEntry], quarantine: Iterable[FileEntry]) -> dict[str, Any]:
-    """Build `<execution>.files.json`: every file, which a downstream asset reads as its input."""
+def files_document(
+    outputs: Iterable[FileEntry], quarantine: Iterable[FileEntry], units: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Build `<execution>.files.json`: every file, and the units that a downstream asset reads them by.
+
+    Args:
+        outputs: Files of rows.
+        quarantine: Files of quarantined rows.
+        units: What each unit is, and how it ended (`aws_runtime.units.described`).
+    """
 
     def entries(files: Iterable[FileEntry]) -> list[dict[str, Any]]:
         return [
-            {"uri": f.uri, "rows": f.rows, "partition": dict(f.partition)}
+            {"uri": f.uri, "rows": f.rows, "partition": dict(f.partition), "digest": f.digest}
+            | ({} if f.bytes is None else {"bytes": f.bytes})
             for f in sorted(files, key=lambda f: f.uri)
         ]
 
-    return {"outputs": entries(outputs), "quarantine": entries(quarantine)}
+    return {"outputs": entries(outputs), "quarantine": entries(quarantine), "units": list(units)}
 
 
 def shortened(text: str, most: int) -> str:
@@ -180,11 +268,14 @@ def _bounded(uris: Sequence[str], most: int) -> list[str]:
     return taken
 
 
-def _partitions(plan: AssetPlan, at: Places, outputs: Sequence[FileEntry]) -> list[dict[str, Any]]:
+def partitions(plan: AssetPlan, at: Places, outputs: Sequence[FileEntry]) -> list[dict[str, Any]]:
     """Return chunks of `values` (a list a partition) and, in the same order, `paths` below the destination.
 
     Two lists and not an object a partition, because that is a third smaller, and so are the partitions
     that one run may have.
+
+    Raises:
+        RejectedFile: TooManyPartitions.
     """
     names = [by.name for by in plan.output.partition_by]
     if not names:
@@ -214,14 +305,14 @@ def _folder(uri: str, destination: str) -> str:
     return uri.removeprefix(destination).rpartition("/")[0] + "/"
 
 
-def _violations(counts: Mapping[str, int]) -> dict[str, int]:
+def _violations(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """Return the 50 most frequent rules; what was cut is summed under `…`."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     taken: dict[str, int] = {}
     used = 64
     for rule, count in ranked[:MOST_VIOLATIONS]:
         used += _size(rule) + 24
-        if used > _VIOLATION_BYTES:
+        if used > most:
             break
         taken[rule] = count
     rest = sum(count for _, count in ranked[len(taken) :])

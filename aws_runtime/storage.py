@@ -1,4 +1,4 @@
-"""S3 for a step: exact versions in, outputs out, and a work folder that leaves nothing behind.
+"""S3 for a step: exact versions in, outputs out.
 
 In: objects as events name them. Out: local files and S3 URIs. An object that is gone or does not
 fit is a `RejectedFile`; a denied or failing call is an error, which is visible and can be retried.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -44,8 +42,6 @@ _DENIED = frozenset({"403", "AccessDenied", "Forbidden"})
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"})
 _READ_ATTEMPTS = 3
-_WORK_PREFIX = "materialize-"
-_open_folders: set[str] = set()
 
 
 class AccessDeniedError(Exception):
@@ -73,39 +69,15 @@ def parse_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-@contextlib.contextmanager
-def work_folder(root: str | None = None) -> Iterator[Path]:
-    """Give an empty folder below `root` (by default /tmp) and remove it at the end.
-
-    A function that was killed leaves its folder in /tmp, which the next invocation of the same
-    sandbox finds: folders of dead processes, and earlier ones of this process, are removed first.
-    """
-    base = Path(root or tempfile.gettempdir())
-    for left in base.glob(f"{_WORK_PREFIX}*"):
-        if str(left) not in _open_folders and _abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-", dir=base))
-    _open_folders.add(str(folder))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _open_folders.discard(str(folder))
+def known(item: S3Object) -> S3Object:
+    """Return `item` with its exact version and size, asking S3 only for what the event did not say."""
+    exact = item.etag or (item.version_id and item.version_id != "null")
+    return item if item.size is not None and exact else describe(item)
 
 
-def _abandoned(folder: Path) -> bool:
-    owner = folder.name.removeprefix(_WORK_PREFIX).partition("-")[0]
-    if not owner.isdigit():
-        return False
-    if int(owner) == os.getpid():
-        return True
-    try:
-        os.kill(int(owner), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+def sized(item: S3Object) -> S3Object:
+    """Return `item` with its size: for files of ours, whose names tell their version."""
+    return item if item.size is not None else describe(item)
 
 
 def describe(item: S3Object) -> S3Object:
@@ -123,25 +95,24 @@ def describe(item: S3Object) -> S3Object:
         raise _replaced(item)
     archive = head.get("ArchiveStatus") or head.get("StorageClass")
     if archive in _ARCHIVES and 'ongoing-request="false"' not in head.get("Restore", ""):
-        raise RejectedFile(
-            "ObjectArchived",
-            f"the object is archived ({archive}); restore it and send it again",
-            item.identity.uri,
-        )
+        raise _archived(item, archive)
     version = item.version_id or head.get("VersionId")
     return replace(item, version_id=version, etag=etag, size=head["ContentLength"])
 
 
-def check_fits(items: Iterable[S3Object], folder: Path, most: int | None = None) -> None:
-    """Check that described objects fit the free disk below `folder`, and the engine's bound `most`.
+def room(folder: Path) -> int:
+    """Return how many bytes of input fit the free disk below `folder`."""
+    return int(shutil.disk_usage(folder).free * INPUT_SHARE)
+
+
+def check_fits(items: Iterable[S3Object], bound: int) -> None:
+    """Check that objects of known size are no more than `bound` bytes.
 
     Raises:
         RejectedFile: FileTooLarge, with the two ways out.
     """
     given = tuple(items)
     total = sum(item.size or 0 for item in given)
-    room = int(shutil.disk_usage(folder).free * INPUT_SHARE)
-    bound = room if most is None else min(room, most)
     if total > bound:
         largest = max(given, key=lambda item: item.size or 0)
         raise RejectedFile(
@@ -153,18 +124,20 @@ def check_fits(items: Iterable[S3Object], folder: Path, most: int | None = None)
 
 
 def download(item: S3Object, target: Path) -> None:
-    """Copy a described object to `target`, in parallel ranges of its one version.
+    """Copy an object of known size to `target`: in one call, or in parallel ranges of its one version.
 
     Raises:
-        RejectedFile: ObjectDeleted or ObjectReplaced, when that happens meanwhile.
+        RejectedFile: ObjectDeleted, ObjectReplaced or ObjectArchived.
         AccessDeniedError: The role may not read it.
     """
     size = item.size or 0
+    if size > PART_BYTES and not (item.etag or item.version_id):
+        item = describe(item)  # ranges of two different objects would fit together
     with target.open("wb") as file:
         file.truncate(size)
     starts = range(0, size, PART_BYTES)
     with _reading(item):
-        if len(starts) == 1:
+        if len(starts) <= 1:
             _read_range(item, target, 0, size)
         else:
             each(lambda start: _read_range(item, target, start, min(start + PART_BYTES, size)), starts)
@@ -183,13 +156,10 @@ def _read_range(item: S3Object, target: Path, start: int, end: int) -> None:
 
 
 def _copy_range(item: S3Object, target: Path, start: int, end: int) -> None:
-    body = s3().get_object(
-        Bucket=item.bucket,
-        Key=item.key,
-        Range=f"bytes={start}-{end - 1}",
-        IfMatch=f'"{item.etag}"',
-        **_version(item),
-    )["Body"]
+    asked = {"Range": f"bytes={start}-{end - 1}"} if (start, end) != (0, item.size) else {}
+    if item.etag:
+        asked["IfMatch"] = f'"{item.etag.strip(chr(34))}"'
+    body = s3().get_object(Bucket=item.bucket, Key=item.key, **asked, **_version(item))["Body"]
     with target.open("r+b") as file:
         file.seek(start)
         shutil.copyfileobj(body, file, 1024 * 1024)
@@ -285,6 +255,12 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def _archived(item: S3Object, where: str) -> RejectedFile:
+    return RejectedFile(
+        "ObjectArchived", f"the object is archived ({where}); restore it and send it again", item.identity.uri
+    )
+
+
 def _replaced(item: S3Object) -> RejectedFile:
     return RejectedFile(
         "ObjectReplaced",
@@ -306,6 +282,8 @@ def _reading(item: S3Object) -> Iterator[None]:
             ) from error
         if code in _CHANGED:
             raise _replaced(item) from error
+        if code == "InvalidObjectState":
+            raise _archived(item, error.response["Error"].get("StorageClass", "archive")) from error
         if code in _DENIED:
             raise AccessDeniedError(
                 f"{item.identity.uri}: access denied to the object or to its KMS key "

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aws_runtime import storage
+from aws_runtime import storage, work
 from aws_runtime.engines import Limits
 from aws_runtime.engines.spark_session import session
 from aws_runtime.events import parse_event
@@ -84,7 +84,7 @@ def main(given: Sequence[str]) -> dict[str, Any]:
     plan = AssetPlan.from_json(document)
     event = parse_event(json.loads(asked.event), plan)
     at = places(asked.destination, asked.quarantine, plan, event.execution)
-    with storage.work_folder() as folder:
+    with work.work_folder() as folder:
         spark = session(limits(folder))
     try:
         record = materialize(plan, event, at, limits=limits, direct=reads_s3(spark))

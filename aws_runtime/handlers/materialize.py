@@ -76,7 +76,8 @@ def _measure(plan: AssetPlan, record: dict[str, Any]) -> None:
     metrics.add_metric("RowsIn", MetricUnit.Count, record["rows_in"])
     metrics.add_metric("RowsOut", MetricUnit.Count, record["rows_out"])
     metrics.add_metric("RowsQuarantined", MetricUnit.Count, record["rows_quarantined"])
-    metrics.add_metric("FilesRejected", MetricUnit.Count, int(record["status"] == "rejected"))
+    rejected = record.get("files_rejected", int(record["status"] == "rejected"))
+    metrics.add_metric("FilesRejected", MetricUnit.Count, rejected)
     metrics.flush_metrics()
 
 

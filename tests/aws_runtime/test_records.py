@@ -56,7 +56,7 @@ def test_a_record_is_bounded_whatever_the_run_did(data):
     ]
     violations = {f"orders.{i}{character * length}": i for i in range(data.draw(st.integers(0, 300)))}
     try:
-        record = completed(entries, entries, violations)
+        record = completed(entries, [entry.uri for entry in entries], violations)
     except RejectedFile as error:
         record = records.rejected(error, PLAN, AT, "0" * 16, [entry.uri for entry in entries])
     else:

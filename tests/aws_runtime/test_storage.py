@@ -8,32 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aws_runtime import storage
+from aws_runtime import storage, work
 from aws_runtime.events import S3Object
 
 
 def test_a_work_folder_is_empty_and_gone_afterwards(tmp_path):
-    with storage.work_folder(str(tmp_path)) as folder:
+    with work.work_folder(str(tmp_path)) as folder:
         assert list(folder.iterdir()) == []
         (folder / "x").write_text("x")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_work_folder_is_gone_after_an_error(tmp_path):
-    with pytest.raises(ZeroDivisionError), storage.work_folder(str(tmp_path)) as folder:
+    with pytest.raises(ZeroDivisionError), work.work_folder(str(tmp_path)) as folder:
         (folder / "x").write_text(str(1 / 0))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_function_left_is_removed(tmp_path):
     code = (
-        "import os\nfrom aws_runtime import storage\n"
-        f"with storage.work_folder({str(tmp_path)!r}) as folder:\n"
+        "import os\nfrom aws_runtime import work\n"
+        f"with work.work_folder({str(tmp_path)!r}) as folder:\n"
         "    (folder / 'x').write_text('x')\n    os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert len(list(tmp_path.iterdir())) == 1
-    with storage.work_folder(str(tmp_path)) as folder:
+    with work.work_folder(str(tmp_path)) as folder:
         assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -42,7 +42,7 @@ def test_the_folder_of_a_living_process_stays(tmp_path):
     other.mkdir()
     stranger = tmp_path / "materialize-notes"
     stranger.mkdir()
-    with storage.work_folder(str(tmp_path)) as mine, storage.work_folder(str(tmp_path)) as second:
+    with work.work_folder(str(tmp_path)) as mine, work.work_folder(str(tmp_path)) as second:
         assert {mine, second, other, stranger} == set(tmp_path.iterdir())
     assert {other, stranger} == set(tmp_path.iterdir())
 

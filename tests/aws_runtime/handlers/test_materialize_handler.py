@@ -207,7 +207,7 @@ def test_a_denied_read_is_an_error_and_not_a_rejection(world):
         return AWSResponse("https://landing", 403, {}, SimpleNamespace(stream=lambda: iter([b""])))
 
     landed = world.put()
-    world.s3.meta.events.register_first("before-send.s3.HeadObject", deny)
+    world.s3.meta.events.register_first("before-send.s3.GetObject", deny)
     with pytest.raises(storage.AccessDeniedError, match=r"s3://landing/orders/a\.json"):
         world.invoke(world.event(landed))
     assert world.everything() == {}
@@ -227,7 +227,7 @@ def test_exhaustion_is_an_error_with_a_name_and_publishes_nothing(world, monkeyp
     def fail(*_args, **_kwargs):
         raise fault
 
-    monkeypatch.setattr("aws_runtime.materialize.run_step", fail)
+    monkeypatch.setattr("toy_engine.Engine.read", fail)
     with pytest.raises(named):
         world.invoke(world.event(world.put()))
     assert world.everything() == {}
