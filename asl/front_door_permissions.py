@@ -69,7 +69,7 @@ def _building(pipeline: Pipeline) -> tuple[Permission, ...]:
     manifests = trigger.manifests if isinstance(trigger, S3Batches) else ""
     return (
         Permission(
-            ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+            ("dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
             (_table(names.batches_id(pipeline.name)),),
         ),
         Permission(
