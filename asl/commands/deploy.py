@@ -27,7 +27,7 @@ def deploy(
     from rich.console import Console
 
     from asl import compiler
-    from asl.deploy import deployment
+    from asl.deploy import deployment, routes
     from asl.deploy import stack as stacks
     from asl.deploy.target import Target
     from asl.selection import declared
@@ -41,17 +41,20 @@ def deploy(
     show(console, changes)
     if plan or not changes:
         stacks.discard(account, stack)
-        found = {} if stacks.describe(account, stack) is None else stacks.outputs(account, stack)
     else:
         if account.endpoint is None and not yes:
             confirm(changes)
         with console.status(f"deploying {stack} to {target}") as status:
             stacks.execute(account, stack, lambda name, _, state: status.update(f"{name} {state}"))
-        found = stacks.outputs(account, stack)
         console.print(f"The stack {stack} is deployed to {target}")
+    # Routes are written even when no resource changes: the last deployment may have ended before it wrote them.
+    led = routes.plan(account, stack, out) if plan else deployment.finish(account, stack, out)
+    show_routes(console, led)
     if as_json:
         listed = [{"action": c.action, "logical_id": c.logical_id, "type": c.type} for c in changes]
-        click.echo(json.dumps({"stack": stack, "changes": listed, "outputs": found}, indent=2))
+        found = {} if stacks.describe(account, stack) is None else stacks.outputs(account, stack)
+        answer = {"stack": stack, "changes": listed, "routes": [r.to_json() for r in led], "outputs": found}
+        click.echo(json.dumps(answer, indent=2))
 
 
 def parameters(given: Sequence[str]) -> dict[str, str]:
@@ -70,6 +73,17 @@ def show(console: Any, changes: Sequence[Any]) -> None:
     counts = {action: sum(change.action == action for change in changes) for action in styles}
     summary = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
     console.print(summary or "Nothing changes")
+
+
+def show_routes(console: Any, changes: Sequence[Any]) -> None:
+    """Print one line a row of `workflow_metadata` that is written, deleted, or left to who added it."""
+    styles = {"create": "green", "update": "yellow", "delete": "red", "respect": "cyan"}
+    for change in changes:
+        if change.action in styles:
+            line = f"route {change.prefix} -> {change.machine} ({change.table})"
+            if change.action == "respect":
+                line += ", a row that was added by hand: left as it is"
+            console.print(f"  [{styles[change.action]}]{change.action:8}[/] {line}", soft_wrap=True)
 
 
 def confirm(changes: Sequence[Any]) -> None:

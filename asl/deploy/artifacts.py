@@ -20,6 +20,8 @@ from asl.deploy.stack import MAX_TEMPLATE_BODY, Template
 from asl.deploy.target import Target
 
 MANIFEST = "manifest.json"
+#: The template's parameter that names the bucket of its code.
+ARTIFACTS_PARAMETER = "ArtifactsBucket"
 UPLOADS = 4
 
 

@@ -1,4 +1,4 @@
-"""An exported folder -> a deployed stack: artifacts first, then the change set, then its execution."""
+"""An exported folder -> a deployed stack: artifacts, then the change set, its execution, then routes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from asl.deploy import artifacts, stack
-from asl.deploy.artifacts import Artifact
+from asl.deploy import artifacts, preflight, routes, stack
+from asl.deploy.artifacts import ARTIFACTS_PARAMETER, Artifact
 from asl.deploy.layers import layer, read_pins
+from asl.deploy.routes import RouteChange
 from asl.deploy.stack import Change
 from asl.deploy.target import Target
 
-#: The template's parameter that names the bucket of its code.
-ARTIFACTS_PARAMETER = "ArtifactsBucket"
 Say = Callable[[str], None]
 
 
@@ -30,9 +29,10 @@ def propose(
         say: Told what is being done, a line at a time.
 
     Raises:
-        OperationError: ASL411 to ASL415.
+        OperationError: ASL411 to ASL415, ASL418, ASL419.
     """
     exported = artifacts.exported(build)
+    preflight.check(target, name, build, parameters)
     bucket = artifacts.bucket_name(target, name)
     artifacts.ensure_bucket(target, bucket)
     made = _layers(target, bucket, build, say)
@@ -42,6 +42,15 @@ def propose(
     say(f"{count} of {len(exported) + len(made)} artifacts were new in s3://{bucket}")
     template = artifacts.template(target, bucket, build / "template.json")
     return stack.propose(target, name, template, {**parameters, ARTIFACTS_PARAMETER: bucket})
+
+
+def finish(target: Target, name: str, build: Path) -> tuple[RouteChange, ...]:
+    """Do what a template cannot, after its change set was executed or was empty: write the routes.
+
+    Raises:
+        ClientError: A table of routes cannot be read or written; deploying again goes on from there.
+    """
+    return routes.apply(target, name, build)
 
 
 def _layers(target: Target, bucket: str, build: Path, say: Say) -> tuple[Artifact, ...]:
