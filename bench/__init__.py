@@ -1,1 +1,1 @@
-"""The benchmark: the whole step of `orders_etl`, side by side with what one would otherwise use."""
+"""The benchmark: whole steps side by side with what one would otherwise use."""

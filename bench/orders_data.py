@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from pathlib import Path
 
-FOLDER = Path("build/bench")
+from bench.measure import FOLDER
+
 DATES = [f"2025-01-{day}" for day in range(13, 18)]
 CATEGORIES = ("books", "garden", "toys", "kitchen", "office", "sports")
 #: One order in so many has a product with a negative price, which its contract refuses.
@@ -30,19 +30,6 @@ def order_file(megabytes: int, seed: int = 20250117) -> Path:
             file.write(line)
     part.rename(path)
     return path
-
-
-def repeated(path: Path, times: int) -> Path:
-    """The same orders `times` over, as one file."""
-    target = path.with_name(f"{path.stem}-x{times}.ndjson")
-    if not target.exists():
-        part = target.with_suffix(".part")
-        with part.open("wb") as whole:
-            for _ in range(times):
-                with path.open("rb") as once:
-                    shutil.copyfileobj(once, whole, 16 * 1024 * 1024)
-        part.rename(target)
-    return target
 
 
 def _order(rng: random.Random, number: int) -> dict[str, object]:

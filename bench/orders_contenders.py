@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m bench.contenders NAME FILE OUT` -> rows as JSON.
+"""The contenders of the NDJSON case: a file and a folder -> counts.
 
 Each reads nested NDJSON, flattens it to order lines and writes zstd Parquet partitioned by day.
 Only `ours` also holds the contract: it coerces from text, checks every rule, and quarantines.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ THREADS = 2
 MEMORY_BYTES = 300 * 1024**2
 
 
-def ours(source: str, out: str) -> int:
+def ours(source: str, out: str) -> dict[str, int]:
     from aws_runtime.engines import InputFile, Limits
     from aws_runtime.plan import AssetPlan
     from aws_runtime.step import run_step
@@ -33,10 +32,10 @@ def ours(source: str, out: str) -> int:
         limits=Limits(MEMORY_BYTES, THREADS, f"{out}/spill"),
     )
     assert result.rows_quarantined > 0
-    return result.rows_out + result.rows_quarantined
+    return {"rows": result.rows_out + result.rows_quarantined, "bad": result.rows_quarantined}
 
 
-def duckdb_copy(source: str, out: str, *settings: str) -> int:
+def duckdb_copy(source: str, out: str, *settings: str) -> dict[str, int]:
     import duckdb
 
     connection = duckdb.connect()
@@ -47,7 +46,7 @@ def duckdb_copy(source: str, out: str, *settings: str) -> int:
         *settings,
     ):
         connection.execute(f"SET {setting}")
-    return connection.execute(f"""
+    rows = connection.execute(f"""
         COPY (
             SELECT order_id, order_date, total_amount, customer.customer_id AS customer_id,
                 customer.name AS customer_name, customer.email AS email, customer.address AS address,
@@ -60,13 +59,14 @@ def duckdb_copy(source: str, out: str, *settings: str) -> int:
                 customer: 'STRUCT(customer_id VARCHAR, name VARCHAR, email VARCHAR, address VARCHAR)',
                 products: 'STRUCT(product_id VARCHAR, name VARCHAR, category VARCHAR, price DOUBLE, quantity BIGINT)[]'}}))
         ) TO '{out}/rows' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (dt))""").fetchone()[0]
+    return {"rows": rows}
 
 
-def duckdb_copy_tuned(source: str, out: str) -> int:
+def duckdb_copy_tuned(source: str, out: str) -> dict[str, int]:
     return duckdb_copy(source, out, "partitioned_write_flush_threshold = 20000")
 
 
-def polars_streaming(source: str, out: str) -> int:
+def polars_streaming(source: str, out: str) -> dict[str, int]:
     import polars as pl
 
     text, number = pl.String, pl.Float64
@@ -104,9 +104,8 @@ def polars_streaming(source: str, out: str) -> int:
     lines.sink_parquet(
         pl.PartitionBy(f"{out}/rows", key="dt", include_key=False), mkdir=True, engine="streaming"
     )
-    return (
-        pl.scan_parquet(f"{out}/rows/**/*.parquet", hive_partitioning=True).select(pl.len()).collect().item()
-    )
+    written = pl.scan_parquet(f"{out}/rows/**/*.parquet", hive_partitioning=True)
+    return {"rows": written.select(pl.len()).collect().item()}
 
 
 def _flat(chunk):
@@ -121,7 +120,7 @@ def _flat(chunk):
     return lines
 
 
-def pandas_chunks(source: str, out: str) -> int:
+def pandas_chunks(source: str, out: str) -> dict[str, int]:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -138,10 +137,10 @@ def pandas_chunks(source: str, out: str) -> int:
                 compression="zstd",
                 basename_template=f"{number}-{{i}}.parquet",
             )
-    return rows
+    return {"rows": rows}
 
 
-def awswrangler_chunks(source: str, _out: str) -> int:
+def awswrangler_chunks(source: str, _out: str) -> dict[str, int]:
     """Reads and writes S3 at `AWS_ENDPOINT_URL`, as it knows nothing else; `source` is its URI."""
     import awswrangler as wr
 
@@ -153,12 +152,4 @@ def awswrangler_chunks(source: str, _out: str) -> int:
         wr.s3.to_parquet(
             flat, "s3://bench/rows/", dataset=True, partition_cols=["dt"], mode="append", compression="zstd"
         )
-    return rows
-
-
-if __name__ == "__main__":
-    name, given, target = sys.argv[1:]
-    print(json.dumps({"rows": globals()[name](given, target)}))
-    # pyarrow's threads sometimes abort an interpreter that is going down: "terminate called".
-    sys.stdout.flush()
-    os._exit(0)
+    return {"rows": rows}
