@@ -11,10 +11,28 @@ from asl import names
 from asl.ir import Permission
 from asl.permissions import TRACES, arn, objects
 from asl.triggers import runs_table_id, source_of
-from ingestion_assets.pipeline import Pipeline, S3Batches
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Queue
 
 #: State machines that are not declared here carry this tag, its value the stack's name, to be started.
 ORCHESTRATED_TAG = "ingestion:orchestrated"
+
+
+#: https://docs.aws.amazon.com/step-functions/latest/dg/tag-based-policies.html
+TAGGED = Permission(
+    ("states:StartExecution",),
+    (arn("states", "stateMachine:*"),),
+    reason="Machines that are routed to by hand have no ARN here; their tag says that they may be started",
+    conditions=(("StringEquals", f"aws:ResourceTag/{ORCHESTRATED_TAG}", "${AWS::StackName}"),),
+)
+#: Files that were routed by hand are nobody's, and so any sweeper of their bucket's.
+ROUTED_BY_HAND = (
+    TAGGED,
+    Permission(
+        ("states:DescribeExecution",),
+        (arn("states", "execution:*"),),
+        reason="Executions of machines that are routed to by hand; an execution has no tags",
+    ),
+)
 
 
 def logs(log_group: str) -> tuple[Permission, ...]:
@@ -28,13 +46,7 @@ def orchestrator(bucket: str, pipelines: Sequence[Pipeline]) -> tuple[Permission
         Permission(("dynamodb:BatchGetItem", "dynamodb:GetItem"), (_table(names.metadata_id(bucket)),)),
         Permission(("dynamodb:PutItem",), (_table(names.status_id(bucket)),)),
         Permission(("states:StartExecution",), tuple(f"${{{names.machine_id(p.name)}}}" for p in pipelines)),
-        # https://docs.aws.amazon.com/step-functions/latest/dg/tag-based-policies.html
-        Permission(
-            ("states:StartExecution",),
-            (arn("states", "stateMachine:*"),),
-            reason="Machines that are routed to by hand have no ARN here; their tag says that they may be started",
-            conditions=(("StringEquals", f"aws:ResourceTag/{ORCHESTRATED_TAG}", "${AWS::StackName}"),),
-        ),
+        TAGGED,
         _consuming(names.bucket_arrivals_id(bucket)),
     )
 
@@ -60,6 +72,7 @@ def sweeper(pipeline: Pipeline) -> tuple[Permission, ...]:
         Permission(("states:DescribeExecution",), (arn("states", f"execution:${{{machine}.Name}}:*"),)),
         Permission(("sns:Publish",), (f"${{{names.topic_id(pipeline.name)}}}",)),
         *(_building(pipeline) if isinstance(pipeline.trigger, S3Batches) else ()),
+        *(ROUTED_BY_HAND if isinstance(pipeline.trigger, S3Queue) else ()),
     )
 
 

@@ -1,24 +1,28 @@
 """Machine -> what it may cost and how close it comes to AWS's limits, for `budget.json`.
 
 In: a pipeline, its machine and its definition. Out: a `Budget`, or a `CompileError` over a limit.
-The history and the payload are worst cases, transitions and cost those of a file that goes well.
+The history and the payload are worst cases, transitions and cost those of an execution that goes well.
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from asl import prices
-from asl.ir import Choice, Fail, Machine, Map, Parallel, Retrier, State, Task
+from asl import names, prices
+from asl.cost.door import MESSAGES, TRACKED_WRITES, batch_writes
+from asl.cost.path import path
+from asl.ir import Fail, Machine, Map, Parallel, Retrier, State, Task
 from asl.lowering.assets import uris_of_one
-from asl.states import successors, walk
+from asl.states import successors
+from asl.variants import is_function, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
 
 DEFINITION_BYTES = 1024 * 1024
 HISTORY_EVENTS = 25_000
@@ -31,12 +35,16 @@ RECORD_BYTES, ANSWER_BYTES = 200 * 1024, 512
 KEY_BYTES, BUCKET_BYTES, EXECUTION_BYTES, STEM_BYTES = 1024, 63, 80, 60
 #: Of the reason of a rejection, with its quotes; and a run's names, counts and status.
 REASON_BYTES, COUNTS_BYTES = 4352, 256
+#: Of a batch: the digests, codes and messages of fifty rejected files.
+REJECTED_BYTES = 50 * 540
 #: A folder's value: a date's part is short, any other value is allowed this much.
 DATE_BYTES, VALUE_BYTES = 13, 256
 
 #: What one asset of one file is assumed to take.
 LAMBDA_SECONDS, GLUE_SECONDS = 1.0, 90.0
-S3_WRITES, S3_READS, TRACKING_WRITES = 4, 2, 4
+S3_WRITES, S3_READS = 4, 2
+#: What a message at the front door is assumed to take, up to ten together.
+DOOR_SECONDS, DOOR_GB = 0.4, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +55,25 @@ class Budget:
         definition_bytes: Of at most 1 MB.
         history_events: Worst case, of at most 25,000: every retry used, every map at its largest.
         payload_bytes: Worst case of one state's input or output, of at most 256 KiB.
-        transitions: Of a file that goes well, with partitions that fit one request.
+        transitions: Of an execution that goes well, with partitions that fit one request.
+        files: Of an execution.
         dollars_per_million_files: By service, and in total; crawlers apart.
+        dollars_per_million_files_on_glue: The same for files above the thresholds of `auto`; None
+            where no processor is `auto`.
     """
 
     definition_bytes: int
     history_events: int
     payload_bytes: int
     transitions: int
+    files: int
     dollars_per_million_files: Mapping[str, float]
+    dollars_per_million_files_on_glue: Mapping[str, float] | None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, with the limits and assumptions that the figures stand on."""
         return {
-            **asdict(self),
+            **{name: value for name, value in asdict(self).items() if value is not None},
             "limits": {
                 "definition_bytes": DEFINITION_BYTES,
                 "history_events": HISTORY_EVENTS,
@@ -82,12 +95,15 @@ def budget(pipeline: Pipeline, machine: Machine, definition: Mapping[str, Any]) 
         CompileError: ASL210 for a definition, ASL211 for a history, ASL212 for a payload that is
             over its limit.
     """
+    decided = any(len(variants(asset)) > 1 for asset in pipeline.assets)
     found = Budget(
         definition_bytes=definition_bytes(definition),
         history_events=2 + history_events(machine.states),
         payload_bytes=payload_bytes(pipeline),
-        transitions=transitions(machine.states),
+        transitions=path(machine.states, runners(pipeline, large=False)).transitions,
+        files=files_of_one(pipeline),
         dollars_per_million_files=dollars(pipeline, machine),
+        dollars_per_million_files_on_glue=dollars(pipeline, machine, large=True) if decided else None,
     )
     where = replace(pipeline.where, pipeline=pipeline.name)
     hint = "Split the pipeline: an asset of another pipeline can start from this one's files"
@@ -162,23 +178,15 @@ def _longest(states: Sequence[State], weight: Callable[[State], int]) -> int:
     return best[states[0].name]
 
 
-def transitions(states: Sequence[State]) -> int:
-    """Return how many states a file that goes well enters."""
-    named = {state.name: state for state in states}
-    count, name = 0, states[0].name
-    following: str | None = name
-    while following:
-        state = named[following]
-        count += 1
-        match state:
-            case Parallel():
-                count += sum(transitions(branch.states) for branch in state.branches)
-            case Map():
-                count += transitions(state.processor.states)
-            case _:
-                pass
-        following = state.default if isinstance(state, Choice) else getattr(state, "next", None)
-    return count
+def runners(pipeline: Pipeline, *, large: bool) -> list[str]:
+    """Return the logical ids of what runs the assets of small files, or of large ones."""
+    runs = [variants(asset)[-1 if large else 0] for asset in pipeline.assets]
+    return [
+        names.function_id(pipeline.name, asset.name)
+        if is_function(asset)
+        else names.job_id(pipeline.name, asset.name)
+        for asset in runs
+    ]
 
 
 def payload_bytes(pipeline: Pipeline) -> int:
@@ -202,7 +210,11 @@ def _run_bytes(pipeline: Pipeline, asset: IngestionAsset) -> int:
     record = BUCKET_BYTES + len(pipeline.name) + len(asset.name) + EXECUTION_BYTES + 24
     # A run has outputs or a rejected file with its reason, never both.
     return (
-        COUNTS_BYTES + len(asset.name) + record + max(uris * output, min(uris, 1) * rejected + REASON_BYTES)
+        COUNTS_BYTES
+        + (REJECTED_BYTES if isinstance(pipeline.trigger, S3Batches) else 0)
+        + len(asset.name)
+        + record
+        + max(uris * output, min(uris, 1) * rejected + REASON_BYTES)
     )
 
 
@@ -211,22 +223,62 @@ def _partitions_bytes(asset: IngestionAsset) -> int:
     return 100 * (400 + location + _folder_bytes(asset))
 
 
-def dollars(pipeline: Pipeline, machine: Machine) -> dict[str, float]:
-    """Return what a million files cost, by service."""
-    assets = pipeline.assets
-    functions = [asset for asset in assets if asset.processor.kind == "lambda"]
-    jobs = [asset for asset in assets if asset.processor.kind == "glue_pyspark"]
-    memory = sum(asset.processor.memory_mb / 1024 for asset in functions)
-    workers = sum(asset.processor.workers for asset in jobs)
-    catalog = sum(1 for visit in walk(machine.states) if isinstance(visit.state, Map))
+def dollars(pipeline: Pipeline, machine: Machine, *, large: bool = False) -> dict[str, float]:
+    """Return what a million files cost, by service.
+
+    Args:
+        pipeline: Its batches are taken to be full.
+        machine: The pipeline's.
+        large: Whether files are above the thresholds of `auto`.
+    """
+    runs = [variants(asset)[-1 if large else 0] for asset in pipeline.assets]
+    functions = [asset for asset in runs if is_function(asset)]
+    jobs = [asset for asset in runs if not is_function(asset)]
+    went = path(machine.states, runners(pipeline, large=large))
     seconds = max(GLUE_SECONDS, prices.GLUE_MINIMUM_SECONDS)
-    each = {
-        "step_functions": transitions(machine.states) * prices.TRANSITION,
-        "lambda": memory * LAMBDA_SECONDS * prices.LAMBDA_GB_SECOND + len(functions) * prices.LAMBDA_REQUEST,
-        "glue": workers * seconds / 3600 * prices.GLUE_DPU_HOUR + catalog * prices.CATALOG_REQUEST,
-        "eventbridge": 2 * prices.EVENT,
-        "dynamodb": TRACKING_WRITES * prices.DYNAMODB_WRITE,
-        "s3": len(assets) * (S3_WRITES * prices.S3_WRITE + S3_READS * prices.S3_READ),
+    execution = Counter(
+        {
+            "step_functions": went.transitions * prices.TRANSITION,
+            "lambda": len(functions) * prices.LAMBDA_REQUEST,
+            "glue": sum(asset.processor.workers for asset in jobs) * seconds / 3600 * prices.GLUE_DPU_HOUR
+            + went.calls["glue_batch_create_partition"] * prices.CATALOG_REQUEST,
+            "eventbridge": prices.EVENT,
+        }
+    )
+    memory = sum(asset.processor.memory_mb / 1024 for asset in functions)
+    file = Counter(
+        {
+            "lambda": memory * LAMBDA_SECONDS * prices.LAMBDA_GB_SECOND,
+            "s3": len(runs) * (S3_WRITES * prices.S3_WRITE + S3_READS * prices.S3_READ),
+        }
+    )
+    file.update(_arrival(pipeline))
+    files = files_of_one(pipeline)
+    million = {
+        name: round((execution[name] / files + file[name]) * 1_000_000, 2)
+        for name in ("step_functions", "lambda", "glue", "eventbridge", "sqs", "dynamodb", "s3")
     }
-    million = {name: round(cost * 1_000_000, 2) for name, cost in each.items()}
     return {**million, "total": round(sum(million.values()), 2)}
+
+
+def files_of_one(pipeline: Pipeline) -> int:
+    """Return how many files an execution is for; batches are taken to be full."""
+    return pipeline.trigger.files if isinstance(pipeline.trigger, S3Batches) else 1
+
+
+def _arrival(pipeline: Pipeline) -> dict[str, float]:
+    """Return what a file costs before its execution, and until it is tracked as done."""
+    if isinstance(pipeline.trigger, S3Event):
+        return {"eventbridge": prices.EVENT, "dynamodb": TRACKED_WRITES * prices.DYNAMODB_WRITE}
+    files = files_of_one(pipeline)
+    messages = min(MESSAGES, files)
+    writes = TRACKED_WRITES if files == 1 else batch_writes(files, messages) / files
+    invocation = prices.LAMBDA_REQUEST + DOOR_SECONDS * DOOR_GB * prices.LAMBDA_GB_SECOND
+    return {
+        # Sent by S3; received and deleted, up to ten together.
+        "sqs": (1 + 2 / messages) * prices.PRICES["queue_request"].each,
+        "lambda": invocation / messages,
+        "dynamodb": writes * prices.DYNAMODB_WRITE,
+        # The manifest.
+        "s3": (prices.S3_WRITE + prices.S3_READ) / files if isinstance(pipeline.trigger, S3Batches) else 0.0,
+    }

@@ -79,8 +79,13 @@ def handler_bundle(handler: str) -> Bundle:
 
     Args:
         handler: A module of `aws_runtime.handlers`.
+
+    Raises:
+        ModuleNotFoundError: There is none of that name.
     """
     module = f"aws_runtime.handlers.{handler}"
+    if _file(module) is None:
+        raise ModuleNotFoundError(module)
     files = {path.relative_to(RUNTIME.parent).as_posix(): path.read_bytes() for path in closure((module,))}
     return Bundle(handler, files)
 
