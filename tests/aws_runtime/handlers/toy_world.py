@@ -1,6 +1,7 @@
 """A fresh in-process account with the buckets of a pipeline, and its handler over a toy engine."""
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -58,6 +59,37 @@ class World:
     def event(self, *objects, execution="run-1", time="2025-01-17T10:15:02Z"):
         return {"execution": execution, "event_time": time, "inputs": {"orders": {"objects": list(objects)}}}
 
+    def manifest(self, *files, name="batch-0001", times=()):
+        """Write a manifest of uploaded objects, `times` being those of their events, and return its URI."""
+        moments = times or ["2025-01-17T10:15:02.123Z"] * len(files)
+        listed = [{**file, "event_time": time} for file, time in zip(files, moments, strict=True)]
+        whole = {"pipeline": "shop", "date": "2025-01-17", "batch": 1, "bytes": 1, "files": listed}
+        key = f"manifests/2025-01-17/{name}.json"
+        self.s3.put_object(Bucket="landing", Key=key, Body=json.dumps(whole).encode())
+        return f"s3://landing/{key}"
+
+    def batch_event(self, uri, execution="2025-01-17-batch-0001"):
+        time = "2025-01-17T10:20:00.000Z"
+        return {"execution": execution, "event_time": time, "inputs": {"orders": {"manifest": uri}}}
+
+    def downstream_event(self, execution="2025-01-17-batch-0001", **records):
+        time = "2025-01-17T10:20:00.000Z"
+        inputs = {name: {"record": uri} for name, uri in records.items()}
+        return {"execution": execution, "event_time": time, "inputs": inputs}
+
+    def published(self):
+        """Return every file of rows, good or quarantined, by key."""
+        lines = {key: self.read(f"s3://staging/{key}") for key in self.keys("staging", "lines/")}
+        rows = {key: self.read(f"s3://quarantine/{key}") for key in self.keys("quarantine", "rows/")}
+        return lines | rows
+
+    def publications(self):
+        return [
+            json.loads(self.read(f"s3://staging/{key}"))
+            for key in self.keys("staging", "_runs/")
+            if "/_published/" in key
+        ]
+
     def invoke(self, event, plan=None, destination="s3://staging/lines/"):
         handler_module.load_plan = lambda: plan or self.plan
         with pytest.MonkeyPatch.context() as patch:
@@ -94,6 +126,21 @@ def fresh_world():
         yield World(s3)
 
 
+@contextmanager
+def counted(world):
+    """Count the calls to S3 meanwhile, by operation."""
+    calls = Counter()
+
+    def count(event_name, **_):
+        calls[event_name.rpartition(".")[2]] += 1
+
+    world.s3.meta.events.register_first("before-send.s3", count)
+    try:
+        yield calls
+    finally:
+        world.s3.meta.events.unregister("before-send.s3", count)
+
+
 EVENTS = {"before": "before-send.s3", "after": "after-call.s3"}
 
 
@@ -102,12 +149,15 @@ class Killed(BaseException):
 
 
 def kill_at(world, call, when):
-    """Kill the process before sending, or after the answer of, its `call`-th AWS call; None only counts."""
+    """Kill the process before sending, or after the answer of, its `call`-th AWS call; None only counts.
+
+    Whatever other threads of the process do after that is never sent.
+    """
     made = []
 
     def count(**_):
         made.append(1)
-        if len(made) - 1 == call:
+        if call is not None and len(made) - 1 >= call:
             raise Killed
 
     events = world.s3.meta.events
