@@ -34,11 +34,10 @@ def runtimes(asset: IngestionAsset) -> tuple[IngestionAsset, ...]:
 
 
 def known_engines() -> Iterator[Capabilities]:
-    """Yield the capabilities of every engine module, by name."""
+    """Yield the capabilities of every engine, by name; `<engine>_<part>` is a part of one, and not loaded."""
     for module in sorted(pkgutil.iter_modules(aws_runtime.engines.__path__), key=lambda m: m.name):
-        loaded = importlib.import_module(f"aws_runtime.engines.{module.name}")
-        if (capabilities := getattr(loaded, "CAPABILITIES", None)) is not None:
-            yield capabilities
+        if "_" not in module.name:
+            yield importlib.import_module(f"aws_runtime.engines.{module.name}").CAPABILITIES
 
 
 def choose_engine(asset: IngestionAsset, formats: AbstractSet[str]) -> str:
