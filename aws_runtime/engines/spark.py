@@ -12,11 +12,12 @@ import functools
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_runtime.contract import Contract, DataType, Severity
+from aws_runtime.dialect import Dialect
 from aws_runtime.engines import (
     SOURCE_ROW,
     SOURCE_URI,
@@ -25,6 +26,8 @@ from aws_runtime.engines import (
     InputFile,
     Limits,
     Written,
+    spark_csv,
+    spark_csv_rows,
     spark_json,
 )
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
@@ -35,6 +38,8 @@ from aws_runtime.engines.spark_session import session, settled
 from aws_runtime.engines.spark_survey import extra_columns, judge_columns, numbered, survey
 from aws_runtime.engines.spark_write import write_quarantine, write_valid
 from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.formats import csv as csv_format
+from aws_runtime.formats.csv_values import local_dialect
 from aws_runtime.formats.json import MALFORMED, Options
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, text_type, violations
@@ -49,7 +54,7 @@ CAPABILITIES = Capabilities(
     formats=frozenset({"csv", "json", "parquet"}),
     nested=True,
     runs_in=frozenset({"glue"}),
-    requirements=("narwhals",),
+    requirements=("narwhals", "zstandard"),
     preference={"csv": 50, "json": 50, "parquet": 50},
 )
 
@@ -65,6 +70,15 @@ class Judged:
     found: tuple[Violation, ...]
     flags: Mapping[str, str]
     extra: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What `read` knows of a frame and `check` needs: columns beyond the contract, how values are written."""
+
+    frame: DataFrame
+    extra: Mapping[str, int] = field(default_factory=dict)
+    dialect: Dialect = SPARK
 
 
 @contextmanager
@@ -86,7 +100,8 @@ class SparkEngine:
         self.spark = spark
         self.spill = spill
         self.cached: list[DataFrame] = []
-        self.extra: dict[int, Mapping[str, int]] = {}
+        # By id, so each frame is kept: another one could get its id.
+        self.reads: dict[int, Read] = {}
 
     def release(self) -> None:
         """Drop what the step cached."""
@@ -102,7 +117,18 @@ class SparkEngine:
         """Return the records of `files`: text leaves of JSON, typed columns of Parquet."""
         if format.name == "parquet":
             return read_parquet(self.spark, files, contract)
-        return self._read_json(files, format, contract)
+        return (self._read_csv if format.name == "csv" else self._read_json)(files, format, contract)
+
+    def _read_csv(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
+        options = csv_format.Options(**plan.options)
+        rows, surveys, extra = spark_csv.read_rows(
+            self.spark, files, spark_csv_rows.Reader(contract, options)
+        )
+        self.cached.append(rows)
+        read = numbered(rows, surveys).drop(BLOCK, LINE)
+        dialect = local_dialect(SPARK, options.habits, _replaced)
+        self.reads[id(read)] = Read(read, extra, dialect)
+        return read
 
     def _read_json(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
         self.spill.mkdir(parents=True, exist_ok=True)
@@ -123,7 +149,7 @@ class SparkEngine:
         for file in files:
             judge_columns([s for s in surveys if s.uri == file.uri], contract, file.uri)
         read = numbered(frame, surveys).drop(EXTRA, ABSENT, BLOCK, LINE)
-        self.extra[id(read)] = extra_columns(surveys)
+        self.reads[id(read)] = Read(read, extra_columns(surveys))
         return read
 
     def _lines(self, files: Sequence[InputFile]) -> Any:
@@ -141,9 +167,11 @@ class SparkEngine:
         missing = [c.name for c in contract.columns if c.required and c.name not in types]
         if missing:
             raise RejectedFile("MissingColumns", f"{stage} lacks {', '.join(missing)}", stage)
-        found = violations(contract, SPARK, types)
+        known = self.reads.get(id(frame), Read(frame))
+        dialect = known.dialect
+        found = violations(contract, dialect, types)
         flags = {v.id: f"v{i}" for i, v in enumerate(found)}
-        typed = [f.expr(sql).alias(name) for name, sql in projection(contract, SPARK, types)]
+        typed = [f.expr(sql).alias(name) for name, sql in projection(contract, dialect, types)]
         hidden = [
             f.expr(name if name in types else f"CAST(NULL AS {kind})").alias(name)
             for name, kind in _HIDDEN.items()
@@ -158,7 +186,7 @@ class SparkEngine:
         valid = judged.filter(f"NOT {_BAD}").select(*names, SOURCE_ROW, SOURCE_URI)
         broken = [v for v in found if v.severity is Severity.ERROR]
         reasons = ", ".join(f"CASE WHEN {flags[v.id]} THEN {v.reason} END" for v in broken) or "NULL"
-        shown = raw_columns(contract, SPARK, types)
+        shown = raw_columns(contract, dialect, types)
         record = ", ".join(
             f"{text(c)}, {_shown(quote(name), _type(judged, name))}" for c, name in shown.items()
         )
@@ -170,7 +198,7 @@ class SparkEngine:
             f"ELSE filter(array({reasons}), r -> r IS NOT NULL) END AS reasons",
             f"COALESCE({SOURCE_TEXT}, to_json(named_struct({record}), map('ignoreNullFields', 'false'))) AS record",
         )
-        return Checked(valid, quarantined, Judged(judged, found, flags, self.extra.get(id(frame), {})))
+        return Checked(valid, quarantined, Judged(judged, found, flags, known.extra))
 
     def write(
         self,
@@ -229,6 +257,10 @@ def _read_schema(contract: Contract) -> str:
             f"{SOURCE_ROW} BIGINT, {LINE} BIGINT, {SOURCE_URI} STRING, {BLOCK} BIGINT",
         ]
     )
+
+
+def _replaced(value: str, regex: str, by: str) -> str:
+    return f"regexp_replace({value}, {text(regex)}, {text(by)})"
 
 
 def _type(frame: DataFrame, name: str) -> DataType:

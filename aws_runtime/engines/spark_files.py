@@ -7,11 +7,13 @@ S3 is called by boto3 and not through Hadoop, because Hadoop reads `//` in a key
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from aws_runtime.engines import InputFile
 
@@ -73,6 +75,22 @@ def head(path: str, most: int) -> bytes:
     client, bucket, key = _s3(path)
     body: bytes = client.get_object(Bucket=bucket, Key=key, Range=f"bytes=0-{most - 1}")["Body"].read()
     return body
+
+
+@contextmanager
+def opened(path: str, start: int) -> Iterator[BinaryIO]:
+    """Open a file for reading from byte `start` on; in S3 no more is sent than is read, or little."""
+    if not in_s3(path):
+        with Path(path).open("rb") as stream:
+            stream.seek(start)
+            yield stream
+        return
+    client, bucket, key = _s3(path)
+    if start >= size(path):
+        yield io.BytesIO()
+        return
+    with closing(client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-")["Body"]) as body:
+        yield cast("BinaryIO", body)
 
 
 def fetch(path: str, target: Path) -> None:
