@@ -143,8 +143,8 @@ def _delimiter(first: bytes, options: Options, contract: Contract) -> str:
     """The delimiter that finds most of the contract's columns in the first line, then most fields."""
     text = first.decode("utf-8", "replace").strip("\r\n")
     known = {column.name for column in contract.columns}
-    quoted = re.compile(f"{re.escape(options.quote)}[^{re.escape(options.quote)}]*{re.escape(options.quote)}")
-    bare = quoted.sub("", text) if options.quote else text
+    q = re.escape(options.quote)
+    bare = re.sub(f"{q}[^{q}]*{q}", "", text) if q else text
 
     def fit(delimiter: str) -> tuple[int, int]:
         parts = {part.strip().strip(options.quote or None) for part in text.split(delimiter)}
