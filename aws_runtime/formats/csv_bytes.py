@@ -174,7 +174,8 @@ def ends_in_carriages(block: bytes) -> bool | None:
     """Whether lines end in CR alone, told by the first block with a line end; None where it has none."""
     if b"\n" not in block and b"\r" not in block:
         return None
-    return b"\n" not in block and not block.endswith(b"\r")
+    # A single one at the block's end may be half of CRLF.
+    return b"\n" not in block and (block.count(b"\r") > 1 or not block.endswith(b"\r"))
 
 
 def _rewritten(path: str, uri: str, fallback: str | None, seen: _Seen, target: Path) -> str:
