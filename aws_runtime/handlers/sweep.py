@@ -1,4 +1,5 @@
-"""Lambda: sweep. In: a schedule's event, which says nothing. Out: how many items were mended, and how.
+"""Lambda: sweep. In: a schedule's event, which says nothing, or `{"max_wait_seconds": 0}` from somebody
+who does not want open batches to wait any longer. Out: how many items were mended, and how.
 
 Environment: PIPELINE, TRIGGER, STATUS_TABLE, STATE_MACHINE, TOPIC, POWERTOOLS_SERVICE_NAME, and for
 TRIGGER=batches everything of build_manifests.
@@ -29,7 +30,7 @@ class UnsweptError(Exception):
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Mend what is unfinished and should not be.
 
     Raises:
@@ -37,7 +38,8 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
         ValueError: The environment is not as agreed.
         ClientError: The table cannot be read.
     """
-    settings = SweeperSettings.read(os.environ)
+    wait = {"MAX_WAIT_SECONDS": str(event["max_wait_seconds"])} if "max_wait_seconds" in event else {}
+    settings = SweeperSettings.read({**os.environ, **wait})
     logger.append_keys(pipeline=settings.pipeline)
 
     def more_time() -> bool:
