@@ -11,16 +11,29 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from asl.deploy.runs import NOT_STARTED, QUEUED, RUNNING, SUCCEEDED, Run
+from asl.deploy.run import NOT_STARTED, PENDING, QUEUED, RUNNING, SUCCEEDED, Run
 
-GROUPS = (("queued", "dim"), ("running", "cyan"), ("succeeded", "green"), ("failed", "red"))
+GROUPS = (
+    ("queued", "dim"),
+    ("waiting", "yellow"),
+    ("running", "cyan"),
+    ("succeeded", "green"),
+    ("failed", "red"),
+)
+#: Shown only when there are some: files of a batch that waits for more.
+SELDOM = "waiting"
 SHOWN_ERRORS = 20
 BAR_WIDTH = 10
 
 
 def group(run: Run) -> str:
     """Return which column a run counts in."""
-    return {QUEUED: "queued", RUNNING: "running", SUCCEEDED: "succeeded"}.get(run.status, "failed")
+    known = {QUEUED: "queued", PENDING: SELDOM, RUNNING: "running", SUCCEEDED: "succeeded"}
+    return known.get(run.status, "failed")
+
+
+def _shown(counts: Counter[str]) -> list[tuple[str, str]]:
+    return [(state, style) for state, style in GROUPS if state != SELDOM or counts[state]]
 
 
 def _files(count: int) -> str:
@@ -33,13 +46,13 @@ def panel(name: str, runs: Sequence[Run]) -> Table:
     # Without borders it fits a terminal of 80 columns.
     table = Table(title=f"{name}: {_files(len(runs))}", title_justify="left", box=None, pad_edge=False)
     table.add_column("", width=BAR_WIDTH)
-    for state, style in GROUPS:
+    for state, style in _shown(counts):
         table.add_column(state, justify="right", style=style)
     for title in ("rows in", "rows out", "quarantined"):
         table.add_column(title, justify="right")
     table.add_row(
         ProgressBar(total=max(1, len(runs)), completed=sum(run.ended for run in runs), width=BAR_WIDTH),
-        *(f"{counts[state]:,}" for state, _ in GROUPS),
+        *(f"{counts[state]:,}" for state, _ in _shown(counts)),
         *(f"{sum(run.rows(rows) for run in runs):,}" for rows in ("rows_in", "rows_out", "rows_quarantined")),
     )
     return table
@@ -68,7 +81,7 @@ class _Display:
             self._live.update(panel(self._name, runs))
             return
         counts = Counter(group(run) for run in runs)
-        line = ", ".join(f"{counts[state]} {state}" for state, _ in GROUPS)
+        line = ", ".join(f"{counts[state]} {state}" for state, _ in _shown(counts))
         if line != self._said:
             self._said = line
             self._console.print(
@@ -76,10 +89,16 @@ class _Display:
             )
 
 
-def explain(console: Console, runs: Iterable[Run]) -> None:
-    """Print each file that did not succeed, with its reason, and where quarantined rows are."""
+def explain(console: Console, runs: Iterable[Run], name: str = "NAME") -> None:
+    """Print each file that did not succeed, with its reason, what waits, and where quarantined rows are.
+
+    Args:
+        console: Where to.
+        runs: Of `asl.deploy.runs.follow`.
+        name: The pipeline's, for the command that starts what waits.
+    """
     runs = list(runs)
-    failed = [run for run in runs if run.status != SUCCEEDED]
+    failed = [run for run in runs if not run.well]
     for run in failed[:SHOWN_ERRORS]:
         label = "not started" if run.status == NOT_STARTED else run.status.lower()
         if (run.item or {}).get("status") == "rejected":
@@ -88,7 +107,28 @@ def explain(console: Console, runs: Iterable[Run]) -> None:
         console.print(f"{run.file.key}: {run.error}", markup=False, highlight=False, soft_wrap=True)
     if len(failed) > SHOWN_ERRORS:
         console.print(f"… and {len(failed) - SHOWN_ERRORS} more")
+    _tell_waiting(console, runs, name)
     _tell_quarantine(console, [run for run in runs if run.rows("rows_quarantined")])
+
+
+def _tell_waiting(console: Console, runs: Sequence[Run], name: str) -> None:
+    """Print which batches wait for how many more files, until when, and how to start them now."""
+    batches = {run.batch: run.waiting for run in runs if run.status == PENDING and run.waiting}
+    for waiting in batches.values():
+        mine = sum(run.waiting == waiting for run in runs)
+        more = max(0, waiting.wanted - waiting.files)
+        console.print("[yellow]waiting[/] ", end="")
+        console.print(
+            f"{_files(mine)} in batch {waiting.date}/{waiting.batch}, which has {waiting.files} of {waiting.wanted} "
+            f"files: it starts with {more} more, or soon after {waiting.until.astimezone():%H:%M}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if batches:
+        console.print(
+            f"        To start what waits now: asl run {name} --flush", markup=False, highlight=False
+        )
 
 
 def _tell_quarantine(console: Console, runs: Sequence[Run]) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from asl.deploy import runs
+from asl.deploy import runs, tracking
 from asl.deploy.files import LocalFile
 from asl.deploy.locate import Deployed
 from asl.deploy.target import Target
@@ -150,4 +150,4 @@ def test_a_rejection_is_told_with_its_reason(target, place, aws):
     ],
 )
 def test_a_reason_is_one_line_for_a_person(tracked, told):
-    assert runs.reason({"file_id": "landing/a#b.json#v1", "reason": tracked}) == told
+    assert tracking.reason({"file_id": "landing/a#b.json#v1", "reason": tracked}) == told
