@@ -1,5 +1,6 @@
-"""Lambda: sweep. In: a schedule's event, which says nothing, or `{"max_wait_seconds": 0}` from somebody
-who does not want open batches to wait any longer. Out: how many items were mended, and how.
+"""Lambda: sweep. In: an event. Out: how many items were mended, and how.
+
+A schedule's event says nothing; `{"max_wait_seconds": 0}` lets open batches wait no longer.
 
 Environment: PIPELINE, TRIGGER, STATUS_TABLE, STATE_MACHINE, TOPIC, POWERTOOLS_SERVICE_NAME, and for
 TRIGGER=batches everything of build_manifests.
