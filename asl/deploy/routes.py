@@ -20,7 +20,7 @@ from asl.deploy.target import Target
 
 #: Whose row it is: a stack's name; rows without it were added by hand.
 OWNER = "managed_by"
-#: Logical ids of tables of routes begin so (asl/names.py).
+#: Logical ids of tables of routes end so (asl/names.py).
 TABLES = "WorkflowMetadata"
 #: The row of a source without a prefix: a key of DynamoDB cannot be empty.
 EVERY_KEY = "*"
@@ -73,7 +73,7 @@ def plan(target: Target, name: str, build: Path) -> tuple[RouteChange, ...]:
     physical = _resources(target, name)
     # A table whose last declared route is gone may still have rows of ours.
     wanted: dict[str, dict[str, dict[str, Any]]] = {
-        logical: {} for logical in physical if logical.startswith(TABLES)
+        logical: {} for logical in physical if logical.endswith(TABLES)
     }
     for route in declared(build):
         wanted.setdefault(route["table"], {})[route["prefix"] or EVERY_KEY] = route
