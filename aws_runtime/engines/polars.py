@@ -1,15 +1,277 @@
-"""Polars engine: CSV and Parquet, as much as one Lambda function holds."""
+"""Polars: the small engine for CSV; every stage of a step in one streaming pass over its files.
+
+In: a step's files and contracts. Out: Parquet and quarantine. Frames are lazy; nothing is read until
+`write`, except one look at the lines of each CSV file, and a pass for each rule on all rows of a frame.
+"""
 
 from __future__ import annotations
 
-from aws_runtime.engines import Capabilities
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from aws_runtime.contract import Contract, Severity
+from aws_runtime.dialect import Dialect
+from aws_runtime.engines import (
+    SOURCE_ROW,
+    SOURCE_URI,
+    Capabilities,
+    Checked,
+    InputFile,
+    Limits,
+    Written,
+)
+from aws_runtime.engines.polars_csv import TOLD, CsvFrame, open_csv
+from aws_runtime.engines.polars_dialect import POLARS, data_type, dtype_of, replaced
+from aws_runtime.engines.polars_record import as_json
+from aws_runtime.engines.polars_sql import Translator
+from aws_runtime.engines.polars_windows import FrameWindows
+from aws_runtime.engines.polars_write import bad_sink, publish, publish_bad, stage_good
+from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.formats import csv, parquet
+from aws_runtime.formats.csv_values import local_dialect
+from aws_runtime.plan import FormatPlan, PartitionPlan
+from aws_runtime.rules import Violation, projection, raw_columns, violations
 
 CAPABILITIES = Capabilities(
     name="polars",
     formats=frozenset({"csv", "parquet"}),
     nested=False,
     runs_in=frozenset({"lambda"}),
-    requirements=("narwhals", "polars"),
+    requirements=("narwhals", "polars", "zstandard"),
     preference={"csv": 1, "parquet": 3},
     max_input_bytes=10 * 1024**3,
 )
+
+_HIDDEN = {SOURCE_ROW: pl.Int64(), SOURCE_URI: pl.String()}
+_BAD = "__bad"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a frame was read from.
+
+    Args:
+        frame: As `read` returned it; kept, so that its identity stays its own.
+        dialect: How its texts become values.
+        files: CSV files, in their order.
+    """
+
+    frame: pl.LazyFrame
+    dialect: Dialect
+    files: tuple[CsvFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """What `check` keeps for `write`: every row with its verdict, what is counted, and the broken records."""
+
+    judged: pl.LazyFrame
+    broken: tuple[Violation, ...]
+    files: tuple[CsvFrame, ...]
+
+
+@dataclass(slots=True)
+class PolarsEngine:
+    """The frames of one step.
+
+    Args:
+        work: Folder for copies of files, removed at the end.
+    """
+
+    work: Path
+    reads: dict[int, _Read] = field(default_factory=dict)
+    uris: set[str] = field(default_factory=set)
+
+    def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> pl.LazyFrame:  # noqa: A002 - the protocol's name
+        """Return the records of all files: CSV as text, Parquet as it is, with the hidden columns."""
+        self.uris.update(file.uri for file in files)
+        dialect = POLARS
+        opened: tuple[CsvFrame, ...] = ()
+        if format.name == "parquet":
+            frames = [_parquet(file) for file in files]
+        else:
+            options = csv.Options(**format.options)
+            dialect = local_dialect(POLARS, options.habits, replaced)
+            opened = tuple(open_csv(f.path, f.uri, options, contract, self.work) for f in files)
+            frames = [one.frame for one in opened]
+        frame = pl.concat(frames, how="diagonal") if frames else _no_rows(contract)
+        self.reads[id(frame)] = _Read(frame, dialect, opened)
+        return frame
+
+    def check(self, frame: pl.LazyFrame, contract: Contract, stage: str) -> Checked:
+        """Coerce and split `frame`."""
+        given = self.reads.get(id(frame), _Read(frame, POLARS, ()))
+        frame = _plain_types(frame)
+        schema = frame.collect_schema()
+        types = {name: data_type(kind) for name, kind in schema.items()}
+        absent = [c.name for c in contract.columns if c.required and c.name not in types]
+        if absent:
+            raise RejectedFile("MissingColumns", f"{stage} has no {', '.join(absent)}", ", ".join(self.uris))
+        translated = Translator(schema)
+        columns = [translated(sql).alias(name) for name, sql in projection(contract, given.dialect, types)]
+        hidden = [pl.col(name).cast(kind) for name, kind in _HIDDEN.items() if name in types]
+        typed = frame.select(*columns, *hidden)
+        broken = violations(contract, given.dialect, types)
+        schema = typed.collect_schema()
+        judge = Translator(schema, FrameWindows(typed))
+        flags = [judge(v.predicate).alias(_flag(i)) for i, v in enumerate(broken)]
+        errors = [pl.col(_flag(i)) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
+        # Never null, so that every row is on one side.
+        bad = pl.any_horizontal(errors).fill_null(True) if errors else pl.lit(False)
+        judged = typed.with_columns(flags).with_columns(bad.alias(_BAD))
+        kept = [c.name for c in contract.columns] + [name for name in _HIDDEN if name in types]
+        told = self._told(contract, stage, broken, types, judge)
+        return Checked(
+            judged.filter(~pl.col(_BAD)).select(kept),
+            judged.filter(pl.col(_BAD)).select(told),
+            _Split(judged, broken, given.files),
+        )
+
+    def _told(
+        self,
+        contract: Contract,
+        stage: str,
+        broken: Sequence[Violation],
+        types: Mapping[str, Any],
+        judge: Translator,
+    ) -> list[pl.Expr]:
+        """The columns of a quarantined row, over a judged one."""
+        reasons = [
+            pl.when(pl.col(_flag(i))).then(judge(v.reason)).cast(pl.String)
+            for i, v in enumerate(broken)
+            if v.severity is Severity.ERROR
+        ]
+        found = pl.concat_list(reasons or [pl.lit(None, dtype=pl.String)]).list.drop_nulls()
+        only = next(iter(self.uris)) if len(self.uris) == 1 else None
+        uri = pl.col(SOURCE_URI) if SOURCE_URI in types else pl.lit(only, dtype=pl.String)
+        row = pl.col(SOURCE_ROW) if SOURCE_ROW in types else pl.lit(None, dtype=pl.Int64)
+        record = as_json(raw_columns(contract, POLARS, types), judge.schema)
+        made = (pl.lit(stage), uri, row, found, record)
+        return [value.alias(name) for name, value in zip(TOLD, made, strict=True)]
+
+    def write(
+        self,
+        *,
+        checked: Mapping[str, Checked],
+        output_stage: str,
+        contract: Contract,
+        partition_by: Sequence[PartitionPlan],
+        compression: str,
+        destination: str,
+        quarantine: str,
+        stem: str,
+    ) -> Written:
+        """Run everything at once: count, write the good rows and the bad ones, in one pass."""
+        place, bad_place = Path(destination), Path(quarantine) / f"{stem}.parquet"
+        bad_staged = Path(quarantine) / f".{stem}.parquet"
+        staged = stage_good(
+            checked[output_stage].valid, contract, partition_by, compression, place / f".staging-{stem}"
+        )
+        try:
+            told = [frame for stage, one in checked.items() for frame in _all_told(one, stage)]
+            sinks = [staged.sink, bad_sink(told, bad_staged)]
+            counts = [_counts(one.token) for one in checked.values()]
+            done = pl.collect_all([*sinks, *counts], engine="streaming")
+            counted = {
+                stage: frame.row(0, named=True)
+                for stage, frame in zip(checked, done[len(sinks) :], strict=True)
+            }
+            written = _ledger(checked, counted)
+            kept = pl.scan_parquet(bad_staged).select(pl.len()).collect().item()
+            if kept != sum(written.rows_quarantined.values()):
+                raise RowsNotConserved(f"{written.rows_quarantined} rows to quarantine, {kept} written")
+            files = publish(staged, place, stem, compression)
+            refused = publish_bad(bad_staged, kept, bad_place)
+        finally:
+            bad_staged.unlink(missing_ok=True)
+            shutil.rmtree(staged.folder, ignore_errors=True)
+        return replace(written, files=files, quarantine=refused, rows_out=sum(file.rows for file in files))
+
+
+def _flag(index: int) -> str:
+    return f"__v{index}"
+
+
+def _no_rows(contract: Contract) -> pl.LazyFrame:
+    columns = {c.name: dtype_of(POLARS.type_name(c.type)) for c in contract.columns}
+    return pl.LazyFrame(schema={**columns, **_HIDDEN})
+
+
+def _parquet(file: InputFile) -> pl.LazyFrame:
+    parquet.verify(file.path, file.uri)
+    frame = pl.scan_parquet(
+        file.path, row_index_name=SOURCE_ROW, row_index_offset=1, hive_partitioning=False, glob=False
+    )
+    try:
+        frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
+    return frame.with_columns(pl.col(SOURCE_ROW).cast(pl.Int64), pl.lit(file.uri).alias(SOURCE_URI))
+
+
+def _plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Categories as text, and zones as UTC, which is how they are stored."""
+    changed = [
+        pl.col(name).cast(pl.String)
+        if isinstance(kind, (pl.Categorical, pl.Enum))
+        else pl.col(name).dt.convert_time_zone("UTC")
+        for name, kind in frame.collect_schema().items()
+        if isinstance(kind, (pl.Categorical, pl.Enum))
+        or (isinstance(kind, pl.Datetime) and kind.time_zone not in (None, "UTC"))
+    ]
+    return frame.with_columns(changed) if changed else frame
+
+
+def _all_told(checked: Checked, stage: str) -> Iterator[pl.LazyFrame]:
+    """The quarantined rows of a stage: broken records first, then rows that break a rule."""
+    for file in checked.token.files:
+        for path in file.told:
+            yield pl.scan_parquet(path, glob=False).select(pl.lit(stage).alias("stage"), *list(TOLD)[1:])
+    yield checked.quarantined
+
+
+def _counts(split: _Split) -> pl.LazyFrame:
+    flags = [pl.col(_flag(i)).sum() for i, _ in enumerate(split.broken)]
+    return split.judged.select(pl.len().alias("rows"), pl.col(_BAD).sum(), *flags)
+
+
+def _ledger(checked: Mapping[str, Checked], counted: Mapping[str, Mapping[str, int]]) -> Written:
+    """Rows and violations of every stage, with the records that are none."""
+    rows_in: dict[str, int] = {}
+    bad: dict[str, int] = {}
+    violated: dict[str, int] = {}
+    for stage, one in checked.items():
+        split: _Split = one.token
+        counts = counted[stage]
+        records, malformed = sum(f.records for f in split.files), sum(f.broken for f in split.files)
+        if split.files and records != counts["rows"] + malformed:
+            raise RowsNotConserved(
+                f"{stage}: {records} records in the files, {counts['rows'] + malformed} read"
+            )
+        rows_in[stage], bad[stage] = counts["rows"] + malformed, counts[_BAD] + malformed
+        violated |= {f"{stage}.{v.id}": n for i, v in enumerate(split.broken) if (n := counts[_flag(i)])}
+        if malformed:
+            violated[f"{stage}.{csv.MALFORMED}"] = malformed
+        for file in split.files:
+            for column, count in file.extra.items():
+                rule = f"{stage}.extra_column.{column}"
+                violated[rule] = violated.get(rule, 0) + count
+    return Written((), (), rows_in, 0, bad, violated)
+
+
+@contextmanager
+def open_engine(limits: Limits) -> Iterator[PolarsEngine]:
+    """Open a folder for copies of files."""
+    Path(limits.spill_directory).mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="step-", dir=limits.spill_directory))
+    try:
+        yield PolarsEngine(work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

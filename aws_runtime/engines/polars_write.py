@@ -1,0 +1,147 @@
+"""Polars' last stage: good and bad rows -> Parquet, in one pass over the input, under names that repeat.
+
+In: lazy frames. Out: staged files, renamed into place when all are complete, so that a reader never sees
+half a file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from aws_runtime.contract import Contract
+from aws_runtime.engines import WrittenFile
+from aws_runtime.engines.polars_dialect import as_text, dtype_of, type_name
+from aws_runtime.partitions import HIVE_NULL, partition_folder
+from aws_runtime.plan import PartitionPlan
+
+#: strftime patterns of the parts of a date that name a folder.
+_PARTS = {
+    "day": "%Y-%m-%d",
+    "month": "%Y-%m",
+    "year": "%Y",
+    "hour": "%Y-%m-%d-%H",
+    "month_of_year": "%m",
+    "day_of_month": "%d",
+}
+#: Rows of quarantine that are encoded at once: few bad rows must not hold on to the buffers that they came from.
+_BAD_ROWS = 2_000
+
+
+@dataclass(slots=True)
+class Staged:
+    """Files of the good rows, before they are in their place.
+
+    Args:
+        folder: Where they are staged.
+        sink: Lazy; `pl.collect_all` runs it.
+        files: Staged path -> rows, once the sink has run.
+        values: Staged path -> partition values.
+    """
+
+    folder: Path
+    sink: pl.LazyFrame
+    files: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def stage_good(
+    valid: pl.LazyFrame,
+    contract: Contract,
+    partition_by: Sequence[PartitionPlan],
+    compression: str,
+    folder: Path,
+) -> Staged:
+    """Plan to write the contract's columns of `valid` into `folder`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    held = {by.name for by in partition_by}
+    columns = [pl.col(c.name) for c in contract.columns if c.name not in held]
+    frame = valid.select(
+        *columns, *(_value(by, contract).alias(f"__p{i}") for i, by in enumerate(partition_by))
+    )
+    staged = Staged(folder, frame)
+
+    def sunk(done: Any) -> None:
+        staged.files.update({str(file.path): file.num_rows for file in done.paths})
+
+    def place(asked: Any) -> str:
+        values = asked.partition_keys.row(0)
+        name = f"{len(staged.values)}.parquet"
+        staged.values[str(folder / name)] = {
+            by.name: HIVE_NULL if value is None else value
+            for by, value in zip(partition_by, values, strict=True)
+        }
+        return name
+
+    target: Any = folder / "rows.parquet"
+    if partition_by:
+        keys = [f"__p{i}" for i in range(len(partition_by))]
+        target = pl.PartitionBy(
+            folder, file_path_provider=place, key=keys, include_key=False, approximate_bytes_per_file=None
+        )
+    codec: Any = compression
+    staged.sink = frame.sink_parquet(target, compression=codec, lazy=True, sinked_paths_callback=sunk)
+    return staged
+
+
+def _value(by: PartitionPlan, contract: Contract) -> pl.Expr:
+    kind = next(c.type for c in contract.columns if c.name == by.column)
+    value = pl.col(by.column)
+    if kind.name == "timestamp":
+        # Hive's timestamps, and so the catalog's, are written without a zone.
+        value = value.dt.replace_time_zone(None)
+    if by.transform != "identity":
+        return value.dt.strftime(_PARTS[by.transform])
+    text = as_text(value, dtype_of(type_name(replace(kind, timezone=None))))
+    # Neither has a folder of its own in Hive.
+    return pl.when(~text.is_in(["", HIVE_NULL])).then(text)
+
+
+def publish(staged: Staged, destination: Path, stem: str, codec: str) -> tuple[WrittenFile, ...]:
+    """Rename into place: `part-<stem>.<codec>.parquet`, then `part-<stem>-1…` in the same partition."""
+    found = list(_staged(staged))
+    seen: dict[Path, int] = {}
+    files = []
+    for path, rows, values in found:
+        place = destination / partition_folder(values)
+        number = seen.get(place, 0)
+        if not number:
+            place.mkdir(parents=True, exist_ok=True)
+            for old in place.glob(f"part-{stem}-*.parquet"):
+                old.unlink()
+        seen[place] = number + 1
+        suffix = f"-{number}" if number else ""
+        target = place / f"part-{stem}{suffix}.{codec}.parquet"
+        path.replace(target)
+        files.append(WrittenFile(str(target), rows, values))
+    shutil.rmtree(staged.folder, ignore_errors=True)
+    return tuple(files)
+
+
+def _staged(staged: Staged) -> Iterator[tuple[Path, int, Mapping[str, str]]]:
+    """Each staged file that has rows, by its partition."""
+    files = [(Path(path), rows, staged.values.get(path, {})) for path, rows in staged.files.items() if rows]
+    return iter(sorted(files, key=lambda file: (list(file[2].items()), len(file[0].name), file[0].name)))
+
+
+def bad_sink(parts: Sequence[pl.LazyFrame], target: Path) -> pl.LazyFrame:
+    """Plan to write the quarantined rows of all stages into one file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return pl.concat(parts).sink_parquet(target, compression="zstd", row_group_size=_BAD_ROWS, lazy=True)
+
+
+def publish_bad(staged: Path, rows: int, target: Path) -> tuple[WrittenFile, ...]:
+    """Rename into place; no file where there are no rows."""
+    if not rows:
+        # A retry whose rows are all good leaves none of an earlier attempt behind.
+        staged.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        return ()
+    staged.replace(target)
+    return (WrittenFile(str(target), rows),)
