@@ -1,9 +1,9 @@
 """The main job, end to end on this machine: `make demo`.
 
-    sample orders -> Dagster -> export -> validate -> local AWS -> run -> compare
+    sample files -> Dagster -> export -> validate -> local AWS -> run -> compare
 
-In: nothing. Out: files below `data/` (which `make dev` shows) and a table; exit code 1 if the state
-machine's rows are not Dagster's, if a file is lost, or if anything but the broken files fails.
+In: nothing. Out: files below `data/` (which `make dev` shows) and a table for each pipeline; exit code 1
+if a state machine's rows are not Dagster's, if a file is lost, or if anything but the broken files fails.
 """
 
 from __future__ import annotations
@@ -13,34 +13,27 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from compare import Difference, compare_parquet  # noqa: E402 - a sibling of this script
+from compare import Difference, compare_parquet  # noqa: E402 - siblings of this script
+from examples import EXAMPLES, Example  # noqa: E402
+from outcome import Outcome, Verdict, report  # noqa: E402
 
-PIPELINE, ASSET = "orders_etl", "order_lines"
+from ingestion_assets.sample_files import Sample  # noqa: E402
+
 STACK = "demo"
 DATA, WORK = Path("data"), Path("build/demo")
 console = Console(highlight=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one of the two lives made of the files."""
-
-    rows_in: int
-    rows_out: int
-    rows_quarantined: int
-    rejected: tuple[str, ...]
 
 
 @contextmanager
@@ -52,22 +45,20 @@ def step(title: str) -> Iterator[None]:
     console.print(f"  [dim]{time.monotonic() - started:.1f} s[/]")
 
 
-def generate(files: int) -> int:
-    """Write the sample orders and return how many files are broken on purpose."""
-    from ingestion_assets.pipelines.orders_etl.sample_data import write_orders
-
-    landing = DATA / "landing" / "orders"
-    shutil.rmtree(landing, ignore_errors=True)
-    made = write_orders(landing, files=files)
-    console.print(
-        f"  {made.files} files below {landing}, {made.broken_files} of them broken: "
-        f"{made.orders:,} orders, {made.lines:,} lines, {made.bad_lines} of them bad"
-    )
-    return made.broken_files
+def generate(examples: tuple[Example, ...], files: int | None) -> dict[str, Sample]:
+    """Write the sample files and return what they hold."""
+    made = {}
+    for example in examples:
+        made[example.name] = sample = example.generate(DATA, files)
+        console.print(
+            f"  {sample.files} files below {example.landing(DATA)}, {sample.broken_files} of them broken: "
+            f"{sample.records:,} records, {sample.bad_records:,} rows of them bad"
+        )
+    return made
 
 
-def with_dagster() -> Outcome:
-    """Materialize the pipeline with Dagster, recorded where `make dev` looks."""
+def with_dagster(examples: tuple[Example, ...]) -> dict[str, Outcome]:
+    """Materialize the pipelines with Dagster, recorded where `make dev` looks."""
     home = ROOT / ".dagster"
     home.mkdir(exist_ok=True)
     shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
@@ -75,30 +66,30 @@ def with_dagster() -> Outcome:
     import dagster as dg
 
     from ingestion_assets.dagster_defs.run import materialize_pipeline
-    from ingestion_assets.pipelines import discover
 
-    pipeline = next(found for found in discover() if found.name == PIPELINE)
-    for folder in ("staging", "quarantine"):
-        shutil.rmtree(DATA / folder, ignore_errors=True)
+    outcomes = {}
     with dg.DagsterInstance.get() as instance:
-        made = materialize_pipeline(pipeline, DATA, instance=instance).assets[ASSET]
-    outcome = Outcome(
-        made.rows_in, made.rows_out, made.rows_quarantined, tuple(sorted(r.uri for r in made.rejected))
-    )
-    console.print(
-        f"  {outcome.rows_in:,} rows in = {outcome.rows_out:,} out + {outcome.rows_quarantined} quarantined; "
-        f"{len(outcome.rejected)} files rejected"
-    )
-    return outcome
+        for example in examples:
+            made = materialize_pipeline(example.pipeline, DATA, instance=instance).assets[example.asset.name]
+            outcomes[example.name] = Outcome(
+                made.rows_in,
+                made.rows_out,
+                made.rows_quarantined,
+                tuple(sorted(r.uri for r in made.rejected)),
+            )
+            console.print(
+                f"  {example.name}: {made.rows_in:,} rows in = {made.rows_out:,} out + "
+                f"{made.rows_quarantined:,} quarantined; {len(made.rejected)} files rejected"
+            )
+    return outcomes
 
 
-def export_and_validate(out: Path) -> str:
+def export_and_validate(examples: tuple[Example, ...], out: Path) -> dict[str, str]:
     """Compile to `out`, check everything that can be checked offline, and return what files cost."""
     from asl import compiler
     from asl.checks import check
-    from ingestion_assets.pipelines import discover
 
-    build = compiler.compile_pipelines(discover())
+    build = compiler.compile_pipelines([example.pipeline for example in examples])
     compiler.export(build, out)
     found = check(build)
     for diagnostic in found:
@@ -108,143 +99,103 @@ def export_and_validate(out: Path) -> str:
     console.print(
         f"  {len(build.template['Resources'])} resources in {out}/template.json, {len(found)} findings"
     )
-    spent = build.budget[PIPELINE]
-    return (
-        f"about ${spent['dollars_per_million_files']['total']:,.0f} a million files, "
-        f"and ${spent['assumptions']['dollars_per_crawler_start']:.2f} each time the crawler runs"
-    )
+    return {example.name: cost_text(example, build.budget[example.name]) for example in examples}
 
 
-def on_local_aws(endpoint: str, out: Path, timeout: float) -> tuple[Outcome, Sequence[object]]:
-    """Deploy `out`, upload the files, follow the executions, and bring back what they wrote."""
-    from asl.deploy import deployment, progress, runs
-    from asl.deploy import stack as stacks
-    from asl.deploy.files import expand
-    from asl.deploy.locate import locate
+def cost_text(example: Example, spent: Mapping[str, Any]) -> str:
+    """Say what files cost, by the exported budget."""
+    small = spent["dollars_per_million_files"]["total"]
+    text = f"about ${small:,.0f} a million small files"
+    if large := spent.get("dollars_per_million_files_on_glue"):
+        text += f", ${large['total']:,.0f} where Glue takes them"
+    if example.pipeline.catalog.crawler:
+        text += f", ${spent['assumptions']['dollars_per_crawler_start']:.2f} each time the crawler runs"
+    return text
+
+
+def on_local_aws(
+    endpoint: str, examples: tuple[Example, ...], out: Path, timeout: float
+) -> dict[str, Outcome]:
+    """Deploy `out`, upload all files, follow them, and bring back what was written."""
+    import aws_life
+
     from asl.deploy.target import Target
-    from asl.selection import selected
 
     account = Target.local(endpoint)
-    with step("Deploy to the local AWS: CloudFormation, IAM enforced"):
-        changes = deployment.propose(account, STACK, out, {}, lambda line: console.print(f"  {line}"))
-        stacks.execute(account, STACK)
-        console.print(f"  {len(changes)} resources created")
-    deployed = locate(account, STACK, selected([PIPELINE])[0])
-    with step("Drop the files into the landing bucket and follow their executions"):
-        files = expand((str(DATA / "landing" / "orders"),))
+    with step("Deploy to the local AWS: one CloudFormation stack, IAM enforced"):
+        aws_life.deploy(account, STACK, out, console)
+    outcomes = {}
+    with step("Drop the files into their buckets and follow them"):
         since = datetime.now(UTC)
-        state: tuple[runs.Run, ...] = ()
-        with progress.shown(console, PIPELINE) as display:
-            sent = runs.upload(account, deployed, files)
-            for state in runs.follow(account, deployed, sent, since=since, timeout=timeout):
-                display.show(state)
-        progress.explain(console, state)
-    s3 = account.client("s3")
-    for bucket in ("staging", "quarantine"):
-        name = deployed.bucket.replace(f"{STACK}-landing-", f"{STACK}-{bucket}-")
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-            for item in page.get("Contents", ()):
-                path = WORK / "aws" / bucket / item["Key"]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                s3.download_file(name, item["Key"], str(path))
-    outcome = Outcome(
-        sum(run.rows("rows_in") for run in state),
-        sum(run.rows("rows_out") for run in state),
-        sum(run.rows("rows_quarantined") for run in state),
-        tuple(sorted(run.file.key for run in state if (run.item or {}).get("status") == "rejected")),
-    )
-    return outcome, state
+        sent = {example.name: aws_life.upload(account, STACK, example, DATA) for example in examples}
+        for example in examples:
+            deployed, files = sent[example.name]
+            outcome = aws_life.follow(account, deployed, files, since=since, timeout=timeout, console=console)
+            outcomes[example.name] = replace(outcome, glue_runs=aws_life.glue_runs(account, STACK, example))
+    buckets = sorted({bucket for example in examples for bucket in example.buckets})
+    aws_life.download(account, STACK, buckets, WORK / "aws")
+    return outcomes
 
 
-def compare() -> dict[str, Difference]:
+def compare(example: Example) -> dict[str, Difference]:
     """Compare the rows and the quarantine of both lives; files are named alike on neither side."""
-    pairs = {
-        "rows": (Path("staging/orders_parquet_datalake"), ()),
-        "quarantined rows": (Path(f"quarantine/rows/{PIPELINE}/{ASSET}"), ("source_uri",)),
+    found = {
+        "rows": compare_parquet(DATA / example.rows, WORK / "aws" / example.rows),
+        "quarantined rows": compare_parquet(
+            DATA / example.quarantine, WORK / "aws" / example.quarantine, ("source_uri",)
+        ),
     }
-    return {
-        what: compare_parquet(DATA / folder, WORK / "aws" / folder, exclude)
-        for what, (folder, exclude) in pairs.items()
-    }
+    for what, difference in found.items():
+        verdict = "[green]equal[/]" if difference.equal else "[red]different[/]"
+        console.print(
+            f"  {example.name}, {what}: {difference.left_rows:,} and {difference.right_rows:,}, {verdict}"
+        )
+        for line in difference.sample:
+            console.print(f"    {line}", markup=False)
+    return found
 
 
 def main() -> None:
     """Run the demo."""
     parser = argparse.ArgumentParser(description="The main job, end to end on this machine.")
-    parser.add_argument("--files", type=int, default=200, help="sample files to write (at least 3)")
+    parser.add_argument(
+        "--files", type=int, help="sample files of each pipeline; by default, each has its own number"
+    )
+    parser.add_argument(
+        "--only", choices=[e.name for e in EXAMPLES], action="append", help="these pipelines only"
+    )
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for the executions")
     options = parser.parse_args()
     os.chdir(ROOT)
     from asl.local.server import local_aws
 
+    examples = tuple(e for e in EXAMPLES if not options.only or e.name in options.only)
     started = time.monotonic()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
-    with step("Write sample orders"):
-        broken = generate(options.files)
+    with step("Write sample files"):
+        made = generate(examples, options.files)
     with step("Materialize the assets with Dagster"):
-        here = with_dagster()
+        here = with_dagster(examples)
     with step("Export and validate"):
-        cost = export_and_validate(WORK / "export")
+        costs = export_and_validate(examples, WORK / "export")
     with local_aws(WORK / "local-aws") as local:
-        there, state = on_local_aws(local.endpoint, WORK / "export", options.timeout)
-    with step("Compare what Dagster wrote with what the state machine wrote"):
-        differences = compare()
-        for what, difference in differences.items():
-            verdict = "[green]equal[/]" if difference.equal else "[red]different[/]"
-            console.print(f"  {what}: {difference.left_rows:,} and {difference.right_rows:,}, {verdict}")
-            for line in difference.sample:
-                console.print(f"    {line}", markup=False)
-    wrong = problems(here, there, differences, broken, [str(run.status) for run in state])  # type: ignore[attr-defined]
-    report(there, state, len(state), cost, time.monotonic() - started)
-    for problem in wrong:
+        there = on_local_aws(local.endpoint, examples, WORK / "export", options.timeout)
+    with step("Compare what Dagster wrote with what the state machines wrote"):
+        differences = {example.name: compare(example) for example in examples}
+    verdicts = [
+        Verdict(n, made[n], here[n], there[n], differences[n], costs[n]) for n in (e.name for e in examples)
+    ]
+    for example, verdict in zip(examples, verdicts, strict=True):
+        report(console, verdict, [DATA / example.rows, WORK / "aws" / example.rows])
+    problems = [problem for verdict in verdicts for problem in verdict.problems]
+    for problem in problems:
         console.print(f"[red]{problem}[/]")
-    sys.exit(1 if wrong else 0)
-
-
-def problems(
-    here: Outcome, there: Outcome, differences: dict[str, Difference], broken: int, states: Sequence[str]
-) -> list[str]:
-    """Say what is not as it must be."""
-    wrong = [f"{what} differ" for what, difference in differences.items() if not difference.equal]
-    for name, outcome in (("Dagster", here), ("the state machine", there)):
-        if outcome.rows_in != outcome.rows_out + outcome.rows_quarantined:
-            wrong.append(f"{name} lost rows: {outcome}")
-        if len(outcome.rejected) != broken:
-            wrong.append(f"{name} rejected {len(outcome.rejected)} files, {broken} are broken")
-    if (here.rows_in, here.rows_out) != (there.rows_in, there.rows_out):
-        wrong.append(f"the counts differ: {here} and {there}")
-    succeeded, failed = states.count("SUCCEEDED"), states.count("FAILED")
-    if succeeded + failed != len(states) or failed != broken:
-        wrong.append(
-            f"{succeeded} of {len(states)} executions succeeded, {failed} failed, {broken} should fail"
-        )
-    return wrong
-
-
-def report(there: Outcome, state: Sequence[object], files: int, cost: str, seconds: float) -> None:
-    """Print the table, and where to look next."""
-    states = [str(run.status) for run in state]  # type: ignore[attr-defined]
-    table = Table(title=f"{PIPELINE} on the local AWS", show_header=False, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column()
-    for name, value in (
-        ("files", f"{files}"),
-        ("rows in", f"{there.rows_in:,}"),
-        ("rows out", f"{there.rows_out:,}"),
-        ("rows quarantined", f"{there.rows_quarantined:,}"),
-        ("files rejected", ", ".join(Path(key).name for key in there.rejected) or "none"),
-        ("executions", ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states), reverse=True))),
-        ("Parquet", f"{DATA}/staging/orders_parquet_datalake, {WORK}/aws/staging/orders_parquet_datalake"),
-        ("quarantine", f"{DATA}/quarantine, {WORK}/aws/quarantine"),
-        ("cost on AWS", cost),
-        ("wall time", f"{seconds:.0f} s"),
-    ):
-        table.add_row(name, value)
-    console.print(table)
     console.print(
-        "Next: [bold]make dev[/], then open http://127.0.0.1:3000 for the assets, their checks and lineage."
+        f"{time.monotonic() - started:.0f} s. Next: [bold]make dev[/], then open http://127.0.0.1:3000 for the "
+        "assets, their checks and lineage."
     )
+    sys.exit(1 if problems else 0)
 
 
 if __name__ == "__main__":
