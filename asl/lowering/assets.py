@@ -27,8 +27,9 @@ TIMEOUT_MARGIN_SECONDS = 30
 MOST_CHUNKS = 50
 
 #: What a machine remembers of a run record beside its lists of URIs.
-FILE_RUN = ("status", "rows_in", "rows_out", "rows_quarantined", "output_count", "record", "reason")
-BATCH_RUN = (*FILE_RUN[:-1], "files_rejected", "files_superseded", "rejected")
+RUN = ("status", "rows_in", "rows_out", "rows_quarantined", "output_count", "record")
+FILE_RUN = (*RUN, "reason", "superseded")
+BATCH_RUN = (*RUN, "files_rejected", "files_superseded", "rejected")
 
 #: How Athena and Spark read a partition's files; columns are the table's.
 STORAGE = (

@@ -47,7 +47,8 @@ def ending(pipeline: Pipeline, runs: str) -> tuple[State, ...]:
     """Return the states after the assets; `runs` is a JSONata object of runs by asset."""
     summary = (
         f"($runs := {runs}; {{'file_id': {FILE_ID}, 'status': 'completed', 'pipeline': '{pipeline.name}', "
-        f"{endings.totals()}, 'execution_arn': {ARN}, 'started_at': {STARTED_AT}, 'finished_at': {NOW}}})"
+        f"{endings.totals()}, 'superseded': true in $runs.*.superseded, "
+        f"'execution_arn': {ARN}, 'started_at': {STARTED_AT}, 'finished_at': {NOW}}})"
     )
     summing = Pass(
         name=SUM_UP,
@@ -84,7 +85,8 @@ def _begin(following: str) -> Pass:
         assign={
             FILE[1:]: expression(
                 f"{{'bucket': {event}.bucket.name, 'key': {event}.object.key, 'version_id': {version}, "
-                f"'etag': {event}.object.etag, 'size': {event}.object.size}}"
+                f"'etag': {event}.object.etag, 'size': {event}.object.size, "
+                f"'sequencer': {event}.object.sequencer}}"
             ),
             FILE_ID[1:]: expression(f"{event}.bucket.name & '/' & {event}.object.key & '#' & ({known})"),
             VERSION[1:]: expression(known),
@@ -112,7 +114,6 @@ def _key(pipeline: Pipeline) -> dict[str, Any]:
 
 def _event(pipeline: Pipeline) -> Sets:
     """Return what the event says of the file, as attributes."""
-    sequencer = f"{EVENT}.detail.object.sequencer"
     return {
         "pipeline": ("S", pipeline.name),
         "bucket": text(f"{FILE}.bucket"),
@@ -122,7 +123,7 @@ def _event(pipeline: Pipeline) -> Sets:
         "etag": text(f"{FILE}.etag"),
         "size": number(f"{FILE}.size"),
         "event_time": text(f"{EVENT}.time"),
-        "sequencer": text(f"$exists({sequencer}) ? {sequencer} : ''"),
+        "sequencer": text(f"$exists({FILE}.sequencer) ? {FILE}.sequencer : ''"),
         "expires_at": expiry(pipeline),
     }
 
@@ -190,6 +191,8 @@ def _completed(pipeline: Pipeline) -> Task:
                 for name in ("rows_in", "rows_out", "rows_quarantined", "output_count")
             },
             **{name: texts(f"$summary.{name}") for name in ("outputs", "quarantine", "records")},
+            # A newer version's rows are in place, and this one's were not written.
+            "superseded": ("BOOL", expression("$summary.superseded")),
         },
         ("reason", *LIVE),
     )

@@ -16,14 +16,20 @@ from ingestion_assets import (
     PartitionBy,
     Pipeline,
     Processor,
+    S3Batches,
     S3Event,
     S3Parquet,
+    S3Queue,
     S3Source,
 )
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import Where
+from ingestion_assets.pipeline import Trigger
 
 Dag = Mapping[str, Sequence[str]]
+#: Of `auto`, in bytes.
+THRESHOLD = 1000
+TRIGGERS = (S3Event("files"), S3Queue("files"), S3Batches("files"))
 
 
 class Row(pa.DataFrameModel):
@@ -38,7 +44,12 @@ def transform(**frames):
 
 
 def pipeline_of(
-    dag: Dag, name: str = "generated", partitioned: bool = True, glue: frozenset[str] = frozenset()
+    dag: Dag,
+    name: str = "generated",
+    partitioned: bool = True,
+    glue: frozenset[str] = frozenset(),
+    auto: frozenset[str] = frozenset(),
+    trigger: Trigger = TRIGGERS[0],
 ) -> Pipeline:
     """Declare a pipeline whose assets depend on each other as `dag` says; roots read the source."""
     source = S3Source("files", Bucket("landing"), f"{name}/", Json(), Row, where=Where("files.py", 1))
@@ -51,7 +62,10 @@ def pipeline_of(
             destination=S3Parquet(
                 Bucket("lake"), f"{name}/{asset}/", (PartitionBy("day", "dt"),) if partitioned else ()
             ),
-            processor=Processor(kind="glue_pyspark" if asset in glue else "lambda"),
+            processor=Processor(
+                kind="glue_pyspark" if asset in glue else "auto" if asset in auto else "lambda",
+                threshold_bytes=THRESHOLD,
+            ),
             owners=(),
             tags={},
             description=f"Rows of {asset}.",
@@ -63,7 +77,7 @@ def pipeline_of(
         name=name,
         sources=(source,),
         assets=assets,
-        trigger=S3Event("files"),
+        trigger=trigger,
         catalog=Catalog(crawler=f"{name}_crawler"),
         where=Where("pipeline.py", 7),
     )

@@ -13,7 +13,6 @@ from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
 from asl.ir import Task
 from asl.lower import lower, lower_pipeline
-from asl.names import function_id, job_id
 from asl.states import walk
 from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.records import FileEntry, completed, places
@@ -24,107 +23,7 @@ from ingestion_assets.pipeline import Catalog, Pipeline
 from ingestion_assets.plan import asset_plan
 from tests.asl.generated import closure, dags, pipeline_of, random_dag
 from tests.asl.interpreter import StatesError, execute
-
-KEY = "files/a day/über+50%25.json"
-EVENT = {
-    "time": "2025-01-17T10:15:02Z",
-    "detail": {
-        "bucket": {"name": "stack-landing-123456789012"},
-        "object": {"key": KEY, "size": 12, "etag": "e7a9", "version-id": "v.1"},
-    },
-}
-FILE_ID = f"stack-landing-123456789012/{KEY}#v.1"
-
-
-class World:
-    """Answers Tasks as AWS would, and remembers what was asked."""
-
-    def __init__(
-        self, pipeline: Pipeline, rejecting: str = "", failing: frozenset[str] | set[str] = frozenset()
-    ) -> None:
-        self.functions = {f"${{{function_id(pipeline.name, a.name)}Arn}}": a.name for a in pipeline.assets}
-        self.jobs = {f"${{{job_id(pipeline.name, a.name)}}}": a.name for a in pipeline.assets}
-        self.rejecting, self.failing = rejecting, failing
-        self.calls: list[tuple[str, object]] = []
-        self.events: dict[str, dict] = {}
-        self.ran: list[str] = []
-        self.completed_already = False
-
-    def __call__(self, name: str, resource: str, arguments):
-        action = resource.rpartition(":::")[2]
-        if name in self.failing:
-            raise StatesError("Service.Broken", "no luck " * 1000)
-        self.calls.append((action, arguments))
-        return getattr(
-            self, "on_" + action.lower().replace("aws-sdk:", "").replace(":", "_").replace(".", "_")
-        )(arguments)
-
-    def record(self, asset: str) -> dict:
-        self.ran.append(asset)
-        rejected = asset == self.rejecting
-        return {
-            "status": "rejected" if rejected else "completed",
-            "rows_in": 0 if rejected else 5,
-            "rows_out": 0 if rejected else 3,
-            "rows_quarantined": 0 if rejected else 2,
-            "outputs": [] if rejected else [f"s3://lake/{asset}/day=1/x.parquet"],
-            "output_count": 0 if rejected else 1,
-            "quarantine": [f"s3://quarantine/{asset}.parquet"],
-            "partitions": []
-            if rejected
-            else [
-                {"values": [["2025-01-17"], ["ä/b"]], "paths": ["day=2025-01-17/", "day=ä%2Fb/"]},
-                {"values": [["50%"]], "paths": ["day=50%25/"]},
-            ],
-            "record": f"s3://lake/_runs/{asset}/run-1.json",
-            **({"reason": {"code": "MalformedJson", "message": "line 3"}} if rejected else {}),
-        }
-
-    def on_lambda_invoke(self, arguments):
-        asset = self.functions[arguments["FunctionName"]]
-        self.events[asset] = arguments["Payload"]
-        return {"Payload": self.record(asset), "StatusCode": 200}
-
-    def on_glue_startjobrun_sync(self, arguments):
-        asset = self.jobs[arguments["JobName"]]
-        self.events[asset] = json.loads(arguments["Arguments"]["--event"])
-        return {"JobRunState": "SUCCEEDED"}
-
-    def on_s3_getobject(self, arguments):
-        return {"Body": json.dumps(self.record(arguments["Key"].split("/")[2]))}
-
-    def on_glue_batchcreatepartition(self, arguments):
-        existing = arguments["PartitionInputList"][0]["Values"]
-        return {
-            "Errors": [{"PartitionValues": existing, "ErrorDetail": {"ErrorCode": "AlreadyExistsException"}}]
-        }
-
-    def on_glue_startcrawler(self, arguments):
-        return {}
-
-    def on_events_putevents(self, arguments):
-        return {"FailedEntryCount": 0}
-
-    def on_sns_publish(self, arguments):
-        return {"MessageId": "1"}
-
-    def on_dynamodb_updateitem(self, arguments):
-        if self.completed_already and "ConditionExpression" in arguments:
-            raise StatesError("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
-        return {}
-
-    def tracked(self) -> list[str]:
-        """Return the statuses that were written, in order."""
-        updates = [arguments for action, arguments in self.calls if action == "dynamodb:updateItem"]
-        return [update["ExpressionAttributeValues"][":status"]["S"] for update in updates]
-
-    def asked(self, action: str) -> list:
-        return [arguments for name, arguments in self.calls if name == action]
-
-
-def run(pipeline: Pipeline, **how):
-    world = World(pipeline, **how)
-    return execute(definition(lower_pipeline(pipeline)).definition, EVENT, world), world
+from tests.asl.world import EVENT, FILE_ID, KEY, World, run
 
 
 @given(dags(most=7))
@@ -178,7 +77,9 @@ TASKS = [
 ]
 
 
-@pytest.mark.parametrize("failing", [name for name in TASKS if name not in {"Track failure", "Alert"}])
+@pytest.mark.parametrize(
+    "failing", [name for name in TASKS if name not in {"Track rejection", "Track failure", "Alert"}]
+)
 def test_whatever_fails_is_tracked_and_alerted(failing):
     execution, world = run(pipeline_of(NESTED, glue=frozenset("ad")), failing={failing})
     assert (execution.status, execution.error) == ("FAILED", "RunFailed")
@@ -217,6 +118,7 @@ def test_a_completed_run_is_tracked_announced_and_handed_out():
         "outputs": ["s3://lake/a/day=1/x.parquet", "s3://lake/b/day=1/x.parquet"],
         "quarantine": ["s3://quarantine/a.parquet", "s3://quarantine/b.parquet"],
         "records": ["s3://lake/_runs/a/run-1.json", "s3://lake/_runs/b/run-1.json"],
+        "superseded": False,
         "execution_arn": "arn:aws:states:eu-west-1:123456789012:execution:machine:run-1",
         "started_at": "2025-01-17T10:15:03.000Z",
         "finished_at": "2025-01-17T10:15:04.500Z",
@@ -249,6 +151,7 @@ def test_the_source_is_named_by_its_object():
                         "version_id": "v.1",
                         "etag": "e7a9",
                         "size": 12,
+                        "sequencer": "0066F7C1D2",
                     }
                 ]
             }
