@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from asl.cli import SUMMARIES, cli
 from asl.emit.templates import EMITTERS
-from asl.resources import TrackingTable
+from asl.resources import Table
 from ingestion_assets.errors import CompileError
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_validate_fails_on_an_error(asl, monkeypatch):
     def plain(given):
         return {given.id: {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "Retain", "Properties": {}}}
 
-    monkeypatch.setitem(EMITTERS, TrackingTable, plain)
+    monkeypatch.setitem(EMITTERS, Table, plain)
     result = asl("validate", "diamond")
     assert result.exit_code == 1
     assert "error ASL352 template.json DiamondTracking: is not encrypted" in result.output
