@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from asl.cost.path import path
 from asl.emit.budget import (
     PLACEHOLDER_BYTES,
     budget,
@@ -13,13 +14,13 @@ from asl.emit.budget import (
     dollars,
     history_events,
     payload_bytes,
-    transitions,
+    runners,
 )
 from asl.emit.state_machine import definition
 from asl.integrations import glue_start_job_run, sns_publish
 from asl.ir import Branch, Choice, Fail, Map, Parallel, Pass, Retrier, Rule, Succeed, Task
 from asl.lower import lower_pipeline
-from ingestion_assets import Catalog, CompileError, Processor
+from ingestion_assets import Catalog, CompileError, Processor, S3Batches, S3Event, S3Queue
 from tests.asl.generated import pipeline_of
 
 
@@ -59,33 +60,22 @@ def test_history(states, events):
     assert history_events(states) == events
 
 
-def test_transitions_of_a_file_that_goes_well():
-    states = [
-        Pass(name="p", next="m"),
-        Map(name="m", items="", processor=Branch((task("t"),)), max_items=50, next="q"),
-        Parallel(name="q", branches=(Branch((task("a", "b"), task("b"))), Branch((task("c"),))), next="c?"),
-        Choice(name="c?", rules=(Rule(condition="false", next="f"),), default="s"),
-        Fail(name="f", error="E", cause="c"),
-        Succeed(name="s"),
-    ]
-    assert transitions(states) == 1 + 2 + 4 + 1 + 1
-
-
 def test_cost_of_one_function():
-    """Per million: 7 transitions, 1 GB for 1 s, 4 writes and 2 reads of S3."""
+    """Per million: 6 transitions, 1 GB for 1 s, 4 writes and 2 reads of S3, 5 units of DynamoDB."""
     pipeline = replace(pipeline_of({"a": []}, partitioned=False), catalog=Catalog())
     pipeline = replace(pipeline, assets=(replace(pipeline.assets[0], processor=Processor(memory_mb=1024)),))
     machine = lower_pipeline(pipeline)
     # Begin, Track started, Materialize a, Is a rejected?, Announce, Track completed.
-    assert transitions(machine.states) == 6
+    assert path(machine.states, runners(pipeline, large=False)).transitions == 6
     assert dollars(pipeline, machine) == {
         "step_functions": 150.0,
         "lambda": 13.53,  # 13.3334 + 0.20
         "glue": 0.0,
         "eventbridge": 2.0,
-        "dynamodb": 2.5,
+        "sqs": 0.0,
+        "dynamodb": 3.12,  # 5 x 0.625
         "s3": 20.8,  # 4 x 5.00 + 2 x 0.40
-        "total": 188.83,
+        "total": 189.45,
     }
 
 
@@ -93,6 +83,62 @@ def test_cost_of_a_glue_job():
     """Two workers for 90 s: 2 x 90 / 3600 x 0.44 dollars a file."""
     pipeline = pipeline_of({"a": []}, partitioned=False, glue=frozenset("a"))
     assert dollars(pipeline, lower_pipeline(pipeline))["glue"] == 22_000.0
+
+
+def plain(trigger, **processor):
+    """One asset without partitions and crawler."""
+    pipeline = replace(pipeline_of({"a": []}, partitioned=False, trigger=trigger), catalog=Catalog())
+    asset = replace(pipeline.assets[0], processor=Processor(memory_mb=1024, **processor))
+    return replace(pipeline, assets=(asset,))
+
+
+def test_cost_behind_a_queue():
+    """Begin, Materialize, Is it rejected?, Announce, Track completed; the orchestrator has 512 MB for 0.4 s."""
+    pipeline = plain(S3Queue("files"))
+    found = dollars(pipeline, lower_pipeline(pipeline))
+    assert found["step_functions"] == 125.0
+    # 13.3334 + 0.20 of the asset's function; 0.20 + 0.5 x 0.4 x 13.3334 of the orchestrator.
+    assert found["lambda"] == 16.4
+    assert found["sqs"] == 1.2  # sent, received, deleted: 3 x 0.40
+    assert found["eventbridge"] == 1.0  # announced
+
+
+def test_cost_of_batches_is_shared_by_their_files():
+    """Ten files share 7 transitions, one invocation of each function, one manifest."""
+    pipeline = plain(S3Batches("files", files=10))
+    found = dollars(pipeline, lower_pipeline(pipeline))
+    # Begin, Track processing, Materialize, Sum up, Were files rejected?, Announce, Track completed.
+    assert found["step_functions"] == 17.5
+    # The second of each file's work; requests and the builder's 0.2 GB-seconds by the ten.
+    assert found["lambda"] == round(13.3334 + (0.20 + 0.20 + 0.2 * 13.3334) / 10, 2)
+    assert found["sqs"] == 0.48  # sent one by one, received and deleted by the ten: 1.2 x 0.40
+    assert found["s3"] == round(20.8 + (5.00 + 0.40) / 10, 2)
+
+
+def test_both_ways_of_auto_are_stated():
+    pipeline = plain(S3Batches("files", files=10), kind="auto")
+    machine = lower_pipeline(pipeline)
+    found = budget(pipeline, machine, definition(machine).definition)
+    small, large = found.dollars_per_million_files, found.dollars_per_million_files_on_glue
+    assert large is not None
+    assert (small["glue"], large["glue"]) == (0.0, 2200.0)
+    # The choice is a state more; a job's run record is read back, which is one more still.
+    assert (small["step_functions"], large["step_functions"]) == (20.0, 22.5)
+    assert large["lambda"] < 1 < small["lambda"]
+    assert found.to_json()["files"] == 10
+    assert "dollars_per_million_files_on_glue" not in budget_of(plain(S3Event("files"))).to_json()
+
+
+def budget_of(pipeline):
+    machine = lower_pipeline(pipeline)
+    return budget(pipeline, machine, definition(machine).definition)
+
+
+def test_the_history_is_that_of_the_longer_way_of_auto():
+    ways = [
+        budget_of(plain(S3Event("files"), kind=kind)).history_events for kind in ("lambda", "glue_pyspark")
+    ]
+    assert budget_of(plain(S3Event("files"), kind="auto")).history_events == max(ways) + 2
 
 
 def test_definition_bytes_count_utf8_and_substitutions():
