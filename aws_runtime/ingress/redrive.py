@@ -116,9 +116,13 @@ def redrive_file(
 def redrive_batch(
     dynamodb: Any, states: Any, table: str, item: Mapping[str, Any], *, machine: str, now: datetime
 ) -> Redriven | None:
-    """Send a failed batch again; arguments, result and errors as `redrive_file`, `table` the batches table."""
+    """Send a batch again that failed, or that was completed without some files, which were rejected.
+
+    Arguments, result and errors as `redrive_file`, `table` the batches table. Files that were well the
+    first time give the same rows again, under the same names.
+    """
     batch = Batch.from_item(item)
-    if batch.status != "failed":
+    if batch.status != "failed" and not (batch.status == "completed" and number_of(item, "files_rejected")):
         return None
     change = Change(
         sets={
@@ -128,7 +132,7 @@ def redrive_batch(
             "live_since": text(moment(now)),
         },
         removes=("reason", "finished_at", "execution_arn"),
-        equal={"status": text("failed"), "attempt": number(batch.attempt) if batch.attempt else None},
+        equal={"status": text(batch.status), "attempt": number(batch.attempt) if batch.attempt else None},
     )
     changed = update(dynamodb, table, batch.key, change)
     if changed is None:
