@@ -24,8 +24,9 @@ SUMMARIES = {
     "graph": "Print a pipeline as a Mermaid diagram.",
     "list": "List the pipelines and their assets.",
     "local": "Start, end or show the local AWS.",
+    "redrive": "Send failed files or batches again, and put dead letters back.",
     "run": "Upload files and follow their executions to the end.",
-    "status": "Show what became of each file.",
+    "status": "Show files by state, with ages and reasons, and what waits.",
     "validate": "Check what would be exported, offline.",
 }
 

@@ -148,7 +148,8 @@ def _states(
         ]
     results = outcomes(target, item)
     return [
-        _ended(replace(run, execution=execution, waiting=None), results.get(run.file.digest)) for run in runs
+        _ended(replace(run, execution=execution, waiting=None), results.get(run.file.digest), item)
+        for run in runs
     ]
 
 
@@ -167,7 +168,7 @@ def waiting_of(deployed: Deployed, item: Mapping[str, Any]) -> Waiting:
     )
 
 
-def _ended(run: Run, outcome: Outcome | None) -> Run:
+def _ended(run: Run, outcome: Outcome | None, batch: Mapping[str, Any]) -> Run:
     if outcome is None:
         return replace(run, status=SUCCEEDED, item=_NO_ROWS)
     item = {
@@ -177,7 +178,8 @@ def _ended(run: Run, outcome: Outcome | None) -> Run:
         "quarantine": outcome.quarantine,
     }  # fmt: skip
     if outcome.status == "rejected":
-        return replace(run, status=REJECTED, error=outcome.reason, item=item)
+        reason = (batch.get("quarantined") or {}).get(run.file.digest)
+        return replace(run, status=REJECTED, error=why(reason, run.file), item=item)
     return replace(run, status=SUCCEEDED, item=item)
 
 
@@ -191,7 +193,6 @@ class Outcome:
         quarantined: Likewise.
         outputs: URIs.
         quarantine: URIs of quarantined rows.
-        reason: Why it was rejected.
     """
 
     status: str
@@ -199,12 +200,10 @@ class Outcome:
     quarantined: int = 0
     outputs: tuple[str, ...] = ()
     quarantine: tuple[str, ...] = ()
-    reason: str | None = None
 
 
 def outcomes(target: Target, item: Mapping[str, Any]) -> dict[str, Outcome]:
     """Return what a completed batch made of its files, by digest: one object a run of an asset tells."""
-    reasons = item.get("quarantined") or {}
     states: dict[str, str] = {}
     made: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for uri in item.get("records") or ():
@@ -225,14 +224,31 @@ def outcomes(target: Target, item: Mapping[str, Any]) -> dict[str, Outcome]:
             quarantined=sum(entry["rows"] for entry in files["quarantine"]),
             outputs=tuple(entry["uri"] for entry in files["outputs"]),
             quarantine=tuple(entry["uri"] for entry in files["quarantine"]),
-            reason=_why(reasons.get(digest)) if status == "rejected" else None,
         )
     return found
 
 
-def _why(reason: Mapping[str, Any] | None) -> str:
-    """Return a rejected file's reason; the batch names fifty, the quarantine has all."""
-    return tracking.reason({"reason": reason}) or "rejected; the reason is beside its copy in the quarantine"
+def rejections(target: Target, item: Mapping[str, Any]) -> dict[str, Mapping[str, Any] | None]:
+    """Return the rejected files of a completed batch by digest, with the reasons that the batch names: fifty."""
+    named: dict[str, Mapping[str, Any] | None] = dict(item.get("quarantined") or {})
+    if len(named) < int(item.get("files_rejected") or 0):
+        found = outcomes(target, item)
+        named = {digest: named.get(digest) for digest, made in found.items() if made.status == "rejected"}
+    return named
+
+
+def why(reason: Mapping[str, Any] | None, file: FileIdentity) -> str:
+    """Return a rejected file's reason as one line."""
+    said = tracking.reason({"reason": reason, "bucket": file.bucket, "key": file.key})
+    return said or "rejected; the reason is beside its copy in the quarantine"
+
+
+def manifest_files(target: Target, item: Mapping[str, Any]) -> list[FileIdentity]:
+    """Return the files of a sealed batch, from its manifest."""
+    return [
+        FileIdentity.of(given["bucket"], given["key"], given.get("version_id"), given.get("etag"))
+        for given in _json(target, str(item["manifest"]))["files"]
+    ]
 
 
 def _json(target: Target, uri: str) -> dict[str, Any]:

@@ -85,7 +85,8 @@ class _Display:
         if line != self._said:
             self._said = line
             self._console.print(
-                f"{self._name}: {line}, {sum(run.rows('rows_out') for run in runs):,} rows out"
+                f"{self._name}: {line}, {sum(run.rows('rows_out') for run in runs):,} rows out",
+                soft_wrap=True,
             )
 
 
