@@ -77,7 +77,7 @@ def open_csv(path: str, uri: str, options: csv.Options, contract: Contract, work
     frame = _scan(read, source.header, shape, skip, bool(spool.count))
     extra = dict.fromkeys(csv.extra_columns(source.header.names, contract), good) if good else {}
     return CsvFrame(
-        _columns(frame, source.header, options, contract, uri),
+        _columns(frame, source, options, contract, uri),
         good + spool.count,
         spool.count,
         tuple(spool.files),
@@ -89,21 +89,20 @@ def _survey(source: csv.Source, shape: Shape) -> tuple[int, pl.Series | None]:
     """How many lines are plain records, and the numbers of the others from 0; None to read each exactly."""
     if not source.prepared.valid or source.prepared.longest > shape.max_bytes:
         return 0, None
-    line = pl.col("line")
-    fields = line
-    misplaced = line.str.contains("(?s)\\x00|\r.")
-    if shape.quote:
-        quoted = line.str.contains(shape.quote, literal=True)
-        exact = pl.when(quoted).then(line)
-        misplaced |= quoted & ~exact.str.contains(rf"\A(?:{plain_line(shape)})\z")
-        fields = pl.when(quoted).then(line.str.replace_all(quoted_part(shape), "")).otherwise(line)
-    odd = (
-        misplaced
-        | (fields.str.count_matches(shape.delimiter, literal=True) != (shape.fields or 0) - 1)
-        | (line.str.strip_chars_end("\r").str.len_bytes() == 0)
-    )
+    prepared, line, number = source.prepared, pl.col("line"), (shape.fields or 1) - 1
+    delimiters = line.str.count_matches(shape.delimiter, literal=True)
+    odd = line.str.strip_chars_end("\r").str.len_bytes() == 0
+    if prepared.controls:
+        odd |= line.str.contains("(?s)\\x00|\r.")
+    if prepared.quoted:
+        # Only lines that hold a quote are looked at in full.
+        quoted = pl.when(line.str.contains(shape.quote, literal=True)).then(line)
+        odd |= ~quoted.str.contains(rf"\A(?:{plain_line(shape)})\z").fill_null(True)
+        bare = quoted.str.replace_all(quoted_part(shape), "")
+        delimiters = pl.coalesce(bare.str.count_matches(shape.delimiter, literal=True), delimiters)
+    odd |= delimiters != number
     lines = pl.scan_lines(source.prepared.path, name="line", row_index_name="number", glob=False)
-    lines = lines.slice(source.header.lines).select("number", odd.fill_null(True).alias("odd"))
+    lines = lines.slice(source.header.lines).select("number", odd.alias("odd"))
     total, found = pl.collect_all(
         [lines.select(pl.len()), lines.filter("odd").select("number")], engine="streaming"
     )
@@ -131,16 +130,19 @@ def _scan(path: str, header: csv.Header, shape: Shape, skip: int, marked: bool) 
 
 
 def _columns(
-    frame: pl.LazyFrame, header: csv.Header, options: csv.Options, contract: Contract, uri: str
+    frame: pl.LazyFrame, source: csv.Source, options: csv.Options, contract: Contract, uri: str
 ) -> pl.LazyFrame:
-    at = {name: str(number) for number, name in enumerate(header.names)}
-    nulls = ["", *options.null_values]
+    at = {name: str(number) for number, name in enumerate(source.header.names)}
+    # The reader makes an empty field null, but not one between quotes.
+    nulls = ["", *options.null_values] if options.null_values or source.prepared.doubled else []
     columns = []
     for column in contract.columns:
         if column.name in at:
             value = pl.col(at[column.name])
-            there = ~value.is_in(nulls) if len(nulls) > 1 else value != ""
-            columns.append(pl.when(there).then(value).alias(column.name))
+            if nulls:
+                there = ~value.is_in(nulls) if len(nulls) > 1 else value != ""
+                value = pl.when(there).then(value)
+            columns.append(value.alias(column.name))
         else:
             columns.append(pl.lit(None, dtype=pl.String).alias(column.name))
     return frame.select(*columns, pl.col(SOURCE_ROW).cast(pl.Int64), pl.lit(uri).alias(SOURCE_URI))

@@ -6,7 +6,6 @@ half a file.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import polars as pl
 from aws_runtime.contract import Contract
 from aws_runtime.engines import WrittenFile
 from aws_runtime.engines.polars_dialect import as_text, dtype_of, type_name
+from aws_runtime.errors import RowsNotConserved
 from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.plan import PartitionPlan
 
@@ -57,9 +57,7 @@ def stage_good(
     compression: str,
     folder: Path,
 ) -> Staged:
-    """Plan to write the contract's columns of `valid` into `folder`."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Plan to write the contract's columns of `valid` into `folder`, which is there and empty."""
     held = {by.name for by in partition_by}
     columns = [pl.col(c.name) for c in contract.columns if c.name not in held]
     frame = valid.select(
@@ -120,7 +118,6 @@ def publish(staged: Staged, destination: Path, stem: str, codec: str) -> tuple[W
         target = place / f"part-{stem}{suffix}.{codec}.parquet"
         path.replace(target)
         files.append(WrittenFile(str(target), rows, values))
-    shutil.rmtree(staged.folder, ignore_errors=True)
     return tuple(files)
 
 
@@ -130,18 +127,27 @@ def _staged(staged: Staged) -> Iterator[tuple[Path, int, Mapping[str, str]]]:
     return iter(sorted(files, key=lambda file: (list(file[2].items()), len(file[0].name), file[0].name)))
 
 
-def bad_sink(parts: Sequence[pl.LazyFrame], target: Path) -> pl.LazyFrame:
-    """Plan to write the quarantined rows of all stages into one file."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return pl.concat(parts).sink_parquet(target, compression="zstd", row_group_size=_BAD_ROWS, lazy=True)
+def bad_sink(quarantined: pl.LazyFrame, target: str) -> pl.LazyFrame:
+    """Plan to write the quarantined rows of one stage."""
+    return quarantined.sink_parquet(target, compression="zstd", row_group_size=_BAD_ROWS, lazy=True)
 
 
-def publish_bad(staged: Path, rows: int, target: Path) -> tuple[WrittenFile, ...]:
-    """Rename into place; no file where there are no rows."""
+def publish_bad(
+    told: Sequence[pl.LazyFrame], rows: int, folder: Path, target: Path
+) -> tuple[WrittenFile, ...]:
+    """Write the quarantined rows of all stages into one file, and rename it into place; none without rows.
+
+    Raises:
+        RowsNotConserved: They are not as many as were counted.
+    """
     if not rows:
         # A retry whose rows are all good leaves none of an earlier attempt behind.
-        staged.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
         return ()
+    staged = folder / "all.parquet"
+    pl.concat(told).sink_parquet(staged, compression="zstd")
+    kept = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
+    if kept != rows:
+        raise RowsNotConserved(f"{rows} rows to quarantine, {kept} written")
     staged.replace(target)
     return (WrittenFile(str(target), rows),)

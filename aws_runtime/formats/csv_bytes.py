@@ -55,11 +55,17 @@ class Prepared:
         path: UTF-8 without a mark; lines end in LF or CRLF.
         longest: Bytes of its longest line, or a little more.
         valid: Whether all of it is UTF-8; only a file declared to be can have lines that are not.
+        quoted: Whether it holds the quote.
+        doubled: Whether it holds two quotes side by side, as an empty quoted field has them.
+        controls: Whether it holds NUL, or a CR that no LF follows.
     """
 
     path: str
     longest: int
     valid: bool
+    quoted: bool = True
+    doubled: bool = True
+    controls: bool = True
 
 
 def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
@@ -79,12 +85,12 @@ def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
     encoding, lenient = encoding_of(head, options)
     if encoding != "utf-8":
         path, lenient = _transcoded(path, uri, encoding, _fresh(work)), False
-    seen = _inspect(path)
+    seen = _inspect(path, options.quote)
     if (lenient and not seen.valid) or seen.carriages:
         fallback = options.fallback_encoding if lenient else None
         path = _rewritten(path, uri, fallback, seen, _fresh(work))
-        seen = _inspect(path)
-    return Prepared(path, seen.longest, seen.valid)
+        seen = _inspect(path, options.quote)
+    return Prepared(path, seen.longest, seen.valid, seen.quoted, seen.doubled, seen.controls)
 
 
 def _fresh(work: Path) -> Path:
@@ -138,44 +144,58 @@ def _errors(encoding: str) -> str:
     return "aws_runtime.c1" if codecs.lookup(encoding).name.startswith("cp125") else "strict"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
-    """What a look at all bytes found; `carriages`: whether lines end in CR alone."""
+    """What a look at all bytes found; `carriages`: whether lines end in CR alone; else as in `Prepared`."""
 
-    valid: bool
-    longest: int
-    carriages: bool
+    valid: bool = True
+    longest: int = 0
+    carriages: bool = False
+    quoted: bool = False
+    doubled: bool = False
+    controls: bool = False
 
 
-def _inspect(path: str) -> _Seen:
+def _inspect(path: str, quote: str) -> _Seen:
+    seen, since, ended = _Seen(), 0, False
     decoder = codecs.getincrementaldecoder("utf-8")()
-    valid, longest, since = True, 0, 0
-    carriages: bool | None = None
+    mark = quote.encode()
     with Path(path).open("rb") as file:
         while True:
             block = file.read(_BLOCK)
-            if valid and not (block.isascii() and not decoder.getstate()[0]):
-                try:
-                    decoder.decode(block, final=not block)
-                except UnicodeDecodeError:
-                    valid = False
+            if block.endswith((b"\r", mark or b"\r")):
+                block += file.read(1)  # belongs to the same look
+            if seen.valid and not (block and block.isascii() and not decoder.getstate()[0]):
+                seen.valid = _decodes(decoder, block)
             if not block:
-                return _Seen(valid, max(longest, since), bool(carriages))
-            carriages = ends_in_carriages(block) if carriages is None else carriages
+                seen.longest = max(seen.longest, since)
+                return seen
+            if not ended and (b"\n" in block or b"\r" in block):
+                ended, seen.carriages = True, b"\n" not in block
+            _note(block, mark, seen)
             first, last = block.find(b"\n"), block.rfind(b"\n")
             if first < 0:
                 since += len(block)
             else:
-                longest = max(longest, since + first, last - first)
+                seen.longest = max(seen.longest, since + first, last - first)
                 since = len(block) - last - 1
 
 
-def ends_in_carriages(block: bytes) -> bool | None:
-    """Whether lines end in CR alone, told by the first block with a line end; None where it has none."""
-    if b"\n" not in block and b"\r" not in block:
-        return None
-    # A single one at the block's end may be half of CRLF.
-    return b"\n" not in block and (block.count(b"\r") > 1 or not block.endswith(b"\r"))
+def _decodes(decoder: codecs.IncrementalDecoder, block: bytes) -> bool:
+    try:
+        decoder.decode(block, final=not block)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _note(block: bytes, mark: bytes, seen: _Seen) -> None:
+    """Note what of a block plain lines have not."""
+    if mark and mark in block:
+        seen.quoted = True
+        seen.doubled = seen.doubled or len(mark) > 1 or mark * 2 in block
+    if b"\0" in block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")):
+        seen.controls = True
 
 
 def _rewritten(path: str, uri: str, fallback: str | None, seen: _Seen, target: Path) -> str:
