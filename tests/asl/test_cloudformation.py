@@ -1,6 +1,8 @@
 """The template: limits, properties that the emulator drops, what is kept and what is shared."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +13,7 @@ from asl.emit.hive import hive_type
 from asl.emit.substitution import document, value, values
 from asl.resources import Bucket, LogGroup, Output
 from aws_runtime.contract import DataType, Field
+from ingestion_assets import Catalog
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipelines import discover
 
@@ -72,20 +75,145 @@ def test_data_outlives_the_stack():
 def test_shared_resources_appear_once():
     assert set(of("AWS::S3::Bucket")) == {
         "ClimateBucket",
+        "InputBucket",
         "LandingBucket",
+        "OutputBucket",
+        "PostWorkflowIngestionBucket",
+        "PreWorkflowIngestionBucket",
         "QuarantineBucket",
         "SensorsBucket",
         "ShopBucket",
         "ShopLakeBucket",
         "StagingBucket",
     }
-    assert set(of("AWS::Lambda::LayerVersion")) == {"DuckdbLayer"}
+    layers = set(of("AWS::Lambda::LayerVersion"))
+    assert {"DuckdbLayer", "FrontDoorLayer"} <= layers
+    assert "SparkLayer" not in layers
     assert set(of("AWS::KMS::Key")) == {"AlertKey"}
 
 
 def test_only_trigger_buckets_send_events():
     sending = {name for name, p in of("AWS::S3::Bucket").items() if "NotificationConfiguration" in p}
-    assert sending == {"LandingBucket", "SensorsBucket", "ShopBucket"}
+    assert sending == {
+        "InputBucket",
+        "LandingBucket",
+        "PreWorkflowIngestionBucket",
+        "SensorsBucket",
+        "ShopBucket",
+    }
+
+
+def test_buckets_tell_queues_of_their_sources_keys():
+    told = {
+        name: p["NotificationConfiguration"]["QueueConfigurations"]
+        for name, p in of("AWS::S3::Bucket").items()
+        if "QueueConfigurations" in p.get("NotificationConfiguration", {})
+    }
+    assert told == {
+        "InputBucket": [
+            {
+                "Event": "s3:ObjectCreated:*",
+                "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "pipeline/input/"}]}},
+                "Queue": {"Fn::GetAtt": ["NdjsonToParquetArrivals", "Arn"]},
+            }
+        ],
+        # All keys: rows that are added by hand lead any prefix anywhere.
+        "PreWorkflowIngestionBucket": [
+            {
+                "Event": "s3:ObjectCreated:*",
+                "Queue": {"Fn::GetAtt": ["PreWorkflowIngestionBucketArrivals", "Arn"]},
+            }
+        ],
+    }
+
+
+def test_a_bucket_waits_for_the_policy_of_the_queue_that_it_tells():
+    """S3 tries the queue at once; so nothing that the policy needs may need the bucket."""
+    for bucket, queue in (
+        ("InputBucket", "NdjsonToParquetArrivals"),
+        ("PreWorkflowIngestionBucket", "PreWorkflowIngestionBucketArrivals"),
+    ):
+        assert RESOURCES[bucket]["DependsOn"] == [f"{queue}Policy"]
+        assert bucket not in needed_by(queue) | needed_by(f"{queue}Policy")
+
+
+def needed_by(name):
+    """Every resource that must exist before `name`, itself included."""
+    found, waiting = set(), [name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in RESOURCES:
+            found.add(name)
+            waiting += re.findall(r"[A-Za-z0-9]+", json.dumps(RESOURCES[name]))
+    return found
+
+
+def test_queues_hide_messages_for_six_timeouts_and_have_dead_letters():
+    queues = of("AWS::SQS::Queue")
+    functions = of("AWS::Lambda::Function")
+    for consumer in of("AWS::Lambda::EventSourceMapping").values():
+        queue = queues[consumer["EventSourceArn"]["Fn::GetAtt"][0]]
+        function = functions[consumer["FunctionName"]["Ref"]]
+        window = consumer["MaximumBatchingWindowInSeconds"]
+        assert queue["VisibilityTimeout"] == 6 * function["Timeout"] + window
+        assert consumer["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert consumer["BatchSize"] == 10
+        assert consumer["ScalingConfig"]["MaximumConcurrency"] >= 2
+        dead = queues[queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+        assert dead["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert len(of("AWS::Lambda::EventSourceMapping")) == 2
+
+
+def test_only_its_bucket_writes_to_a_queue():
+    (allowed, _) = of("AWS::SQS::QueuePolicy")["NdjsonToParquetArrivalsPolicy"]["PolicyDocument"]["Statement"]
+    assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allowed["Condition"] == {
+        "ArnEquals": {
+            "aws:SourceArn": {
+                "Fn::Sub": "arn:${AWS::Partition}:s3:::${AWS::StackName}-input-${AWS::AccountId}"
+            }
+        },
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
+
+
+def test_tables_of_the_front_door():
+    tables = of("AWS::DynamoDB::Table")
+    keys = {
+        name: [(k["AttributeName"], k["KeyType"]) for k in table["KeySchema"]]
+        for name, table in tables.items()
+    }
+    assert keys == {
+        "CustomerValueTracking": [("file_id", "HASH")],
+        "DiamondTracking": [("file_id", "HASH")],
+        "NdjsonToParquetBatches": [("date", "HASH"), ("batch", "RANGE")],
+        "NdjsonToParquetTracking": [("file_id", "HASH")],
+        "OrdersEtlTracking": [("file_id", "HASH")],
+        "PreWorkflowIngestionWorkflowMetadata": [("prefix", "HASH")],
+        "PreWorkflowIngestionWorkflowStatus": [("file_id", "HASH"), ("version", "RANGE")],
+    }
+    assert {t["TableName"]["Fn::Sub"] for t in tables.values() if "TableName" in t} == {
+        "${AWS::StackName}-pre-workflow-ingestion-workflow_metadata",
+        "${AWS::StackName}-pre-workflow-ingestion-workflow_status",
+    }
+    indexed = {name for name, table in tables.items() if "GlobalSecondaryIndexes" in table}
+    # A batch's files are written once and never looked for; a route is never live.
+    assert set(tables) - indexed == {"NdjsonToParquetTracking", "PreWorkflowIngestionWorkflowMetadata"}
+    for table in tables.values():
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    kept = {name for name, table in tables.items() if "TimeToLiveSpecification" not in table}
+    assert kept == {"PreWorkflowIngestionWorkflowMetadata"}
+
+
+def test_every_pipeline_is_swept():
+    schedules = {n: p for n, p in of("AWS::Events::Rule").items() if "ScheduleExpression" in p}
+    assert len(schedules) == len(BUILD.compiled)
+    for name, rule in schedules.items():
+        assert rule["ScheduleExpression"] == "rate(5 minutes)"
+        permission = of("AWS::Lambda::Permission")[f"{name}Permission"]
+        assert permission["SourceArn"] == {"Fn::GetAtt": [name, "Arn"]}
+        assert rule["Targets"][0]["Arn"]["Fn::GetAtt"][0] == permission["FunctionName"]["Ref"]
 
 
 def test_every_function_and_machine_is_traced_and_logs_with_a_retention():
@@ -101,13 +229,33 @@ def test_every_function_and_machine_is_traced_and_logs_with_a_retention():
 
 def test_every_alarm_tells_the_pipelines_topic():
     for name, alarm in of("AWS::CloudWatch::Alarm").items():
-        (topic,) = alarm["AlarmActions"]
-        assert name.startswith(topic["Ref"].removesuffix("Alerts"))
+        told = [topic["Ref"] for topic in alarm["AlarmActions"]]
+        assert set(told) <= set(of("AWS::SNS::Topic"))
+        shared = name.startswith("PreWorkflowIngestion")
+        assert told == ["CsvToParquetAlerts"] if shared else name.startswith(told[0].removesuffix("Alerts"))
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
+def test_what_pipelines_share_tells_all_of_their_topics():
+    csv = next(p for p in discover() if p.name == "csv_to_parquet")
+    source = replace(csv.sources[0], prefix="returns/")
+    asset = replace(csv.assets[0], destination=replace(csv.assets[0].destination, prefix="returns/"))
+    other = replace(csv, name="returns_to_parquet", sources=(source,), assets=(asset,), catalog=Catalog())
+    resources = compile_pipelines([csv, other]).template["Resources"]
+    alarm = resources["PreWorkflowIngestionBucketDeadLettersAlarm"]["Properties"]
+    assert alarm["AlarmActions"] == [{"Ref": "CsvToParquetAlerts"}, {"Ref": "ReturnsToParquetAlerts"}]
+    assert {"Key": "pipeline", "Value": "csv_to_parquet returns_to_parquet"} in alarm["Tags"]
+    # One queue, one orchestrator, one pair of tables; a sweeper each.
+    assert sum(r["Type"] == "AWS::Lambda::EventSourceMapping" for r in resources.values()) == 1
+    assert sum(name.endswith("Sweeper") for name in resources) == 2
+
+
 def test_event_pattern_takes_the_sources_keys_only():
-    keys = {name: p["EventPattern"]["detail"]["object"]["key"] for name, p in of("AWS::Events::Rule").items()}
+    keys = {
+        name: p["EventPattern"]["detail"]["object"]["key"]
+        for name, p in of("AWS::Events::Rule").items()
+        if "EventPattern" in p
+    }
     assert keys == {
         "CustomerValueRule": [{"wildcard": "baskets/*.json"}, {"wildcard": "baskets/*.json.gz"}],
         "DiamondRule": [{"prefix": "readings/"}],
@@ -176,6 +324,11 @@ def test_two_resources_of_one_id_are_an_error():
         template([Bucket("XBucket", "x"), LogGroup("XBucket", "g", 1, "p")], (), WHERE)
 
 
+def opened(policy):
+    """Let everything of the service write."""
+    del policy["Properties"]["PolicyDocument"]["Statement"][0]["Condition"]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -183,6 +336,16 @@ def test_two_resources_of_one_id_are_an_error():
         (lambda r: r["LandingBucket"]["Properties"].pop("PublicAccessBlockConfiguration"), "LandingBucket"),
         (lambda r: r.pop("LandingBucketPolicy"), "LandingBucket"),
         (lambda r: r.pop("OrdersEtlDeadLettersPolicy"), "OrdersEtlDeadLetters"),
+        (lambda r: r.pop("NdjsonToParquetArrivalsPolicy"), "NdjsonToParquetArrivals"),
+        (
+            lambda r: r["NdjsonToParquetBatches"]["Properties"].pop("SSESpecification"),
+            "NdjsonToParquetBatches",
+        ),
+        (
+            lambda r: r["OrdersEtlSweeperSchedulePermission"]["Properties"].pop("SourceArn"),
+            "OrdersEtlSweeperSchedulePermission",
+        ),
+        (lambda r: opened(r["NdjsonToParquetArrivalsPolicy"]), "NdjsonToParquetArrivalsPolicy"),
         (lambda r: r["OrdersEtlAlerts"]["Properties"].pop("KmsMasterKeyId"), "OrdersEtlAlerts"),
         (lambda r: r["OrdersEtlTracking"]["Properties"].pop("SSESpecification"), "OrdersEtlTracking"),
     ],

@@ -52,7 +52,7 @@ def test_one_role_for_each_function_job_machine_crawler_and_rule():
     used += [
         resource["Properties"]["Targets"][0]["RoleArn"]["Fn::GetAtt"][0]
         for resource in TEMPLATE["Resources"].values()
-        if resource["Type"] == "AWS::Events::Rule"
+        if resource["Type"] == "AWS::Events::Rule" and "RoleArn" in resource["Properties"]["Targets"][0]
     ]
     assert sorted(used) == sorted(ROLES)
 
@@ -97,6 +97,54 @@ def test_rule_starts_its_machine_only():
     assert allowed("OrdersEtlRuleRole") == {"${OrdersEtlStateMachine}": {"states:StartExecution"}}
 
 
+def test_orchestrator_starts_its_machines_and_those_that_carry_the_tag():
+    statements_ = ROLES["PreWorkflowIngestionOrchestratorRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    starting = [
+        statement
+        for statement in statements_["Statement"]
+        if "states:StartExecution" in statement.get("Action", ())
+    ]
+    exact, tagged = sorted(starting, key=lambda statement: "Condition" in statement)
+    assert text(exact["Resource"]) == "${CsvToParquetStateMachine}"
+    assert "Condition" not in exact
+    assert text(tagged["Resource"]).endswith(":stateMachine:*")
+    assert tagged["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/ingestion:orchestrated": {"Ref": "AWS::StackName"}}
+    }
+
+
+def test_front_door_functions_touch_their_own_tables_only():
+    tables = {
+        name: {r: a for r, a in allowed(name).items() if any(x.startswith("dynamodb:") for x in a)}
+        for name in ROLES
+        if "Orchestrator" in name or "Builder" in name or "Sweeper" in name
+    }
+    assert tables["PreWorkflowIngestionOrchestratorRole"] == {
+        "${PreWorkflowIngestionWorkflowMetadata.Arn}": {"dynamodb:BatchGetItem", "dynamodb:GetItem"},
+        "${PreWorkflowIngestionWorkflowStatus.Arn}": {"dynamodb:PutItem"},
+    }
+    assert set(tables["NdjsonToParquetManifestBuilderRole"]) == {
+        "${NdjsonToParquetBatches.Arn}",
+        "${NdjsonToParquetTracking.Arn}",
+    }
+    assert set(tables["OrdersEtlSweeperRole"]) == {
+        "${OrdersEtlTracking.Arn}",
+        "${OrdersEtlTracking.Arn}/index/live",
+    }
+    found = {action for name in tables for actions in allowed(name).values() for action in actions}
+    assert "dynamodb:Scan" not in found
+    assert "dynamodb:DeleteItem" not in found
+    assert {action for action in found if action.startswith("s3:")} == {"s3:PutObject"}
+
+
+def test_manifests_are_written_by_the_front_door_and_read_by_the_assets():
+    manifests = "${InputBucket.Arn}/manifests/*"
+    writers = {name for name in ROLES if "s3:PutObject" in allowed(name).get(manifests, ())}
+    readers = {name for name in ROLES if "s3:GetObject" in allowed(name).get(manifests, ())}
+    assert writers == {"NdjsonToParquetManifestBuilderRole", "NdjsonToParquetSweeperRole"}
+    assert readers == {"NdjsonToParquetEventsFunctionRole", "NdjsonToParquetEventsJobRole"}
+
+
 def test_every_action_on_every_resource_has_a_reason():
     assert list(wildcards.check(TEMPLATE)) == []
     everywhere = {a for name in ROLES for a in allowed(name).get("*", ())}
@@ -131,6 +179,24 @@ def test_wildcard_without_a_reason_is_found(change, expected):
     (found,) = wildcards.check({"Resources": {"R": made}})
     assert found.code == "ASL351"
     assert expected in found.what
+
+
+def test_conditions_keep_statements_apart():
+    given = (
+        Permission(("states:StartExecution",), ("${M}",)),
+        Permission(
+            ("states:StartExecution",), ("${M}",), conditions=(("StringEquals", "k", "${AWS::Region}"),)
+        ),
+    )
+    assert statements(given) == [
+        {"Effect": "Allow", "Action": ["states:StartExecution"], "Resource": {"Ref": "M"}},
+        {
+            "Effect": "Allow",
+            "Action": ["states:StartExecution"],
+            "Resource": {"Ref": "M"},
+            "Condition": {"StringEquals": {"k": {"Ref": "AWS::Region"}}},
+        },
+    ]
 
 
 def test_wildcard_under_a_condition_is_found_too():
