@@ -33,7 +33,7 @@ from aws_runtime.engines.spark_survey import Survey
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats import csv as csv_format
 from aws_runtime.formats.compression import compression
-from aws_runtime.formats.csv_bytes import encoding_of, ends_in_carriages
+from aws_runtime.formats.csv_bytes import encoding_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -118,7 +118,7 @@ def _plan(file: InputFile, reader: Reader) -> _File:
     whole = _File((Part(file.path, file.uri),), large=length > RANGE_BYTES)
     if not sample or compression(sample[:4]) or encoding not in ("utf-8", "utf-8-sig"):
         return whole
-    if ends_in_carriages(sample) or (large and b"\n" not in sample):
+    if b"\n" not in sample and (large or b"\r" in sample):
         return whole
     lines = sample[: sample.rfind(b"\n") + 1] if large else sample
     with tempfile.TemporaryDirectory() as folder:
@@ -162,11 +162,21 @@ def _frame(spark: SparkSession, known: Mapping[str, _File], reader: Reader) -> D
     columns = ", ".join(f"{SPARK.quote(column.name)} STRING" for column in reader.contract.columns)
     hidden = f"{SOURCE_ERROR} STRING, {SOURCE_TEXT} STRING, {SOURCE_ROW} BIGINT, {LINE} BIGINT"
     schema = f"{columns}, {hidden}, {SOURCE_URI} STRING, {BLOCK} BIGINT"
-    frame = spark.createDataFrame(rows, schema, verifySchema=False)
+    frame = spark.createDataFrame(rows, schema, verifySchema=False).selectExpr(
+        *(_nulled(column.name, reader.options) for column in reader.contract.columns),
+        *(SOURCE_ERROR, SOURCE_TEXT, SOURCE_ROW, LINE, SOURCE_URI, BLOCK),
+    )
     if any(file.large for file in known.values()):
         # One task has read it; what follows is for all.
         frame = frame.repartition(spark.sparkContext.defaultParallelism)
     return frame.persist()
+
+
+def _nulled(column: str, options: csv_format.Options) -> str:
+    """`formats.csv.nulled` in SQL, where it costs less than in Python."""
+    name = SPARK.quote(column)
+    nulls = ", ".join(SPARK.text(value) for value in ("", *options.null_values))
+    return f"CASE WHEN {name} NOT IN ({nulls}) THEN {name} END AS {name}"
 
 
 def _told(frame: DataFrame) -> dict[tuple[str, int], _Told]:

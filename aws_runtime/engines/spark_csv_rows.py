@@ -112,7 +112,6 @@ class Reader:
         """Yield the rows of the records that begin before the part's end; returns what they were."""
         names, columns = header.names, self.contract.columns
         places = [names.index(c.name) if c.name in names else len(names) for c in columns]
-        nulls = frozenset(("", *self.options.null_values))
         nothing = (None,) * len(columns)
         tally = Tally()
         for number, found in enumerate(split(lines, header.shape(self.options)), start=1):
@@ -121,8 +120,7 @@ class Reader:
             tally.records, tally.end = number, found.line + found.lines - 1
             at = (number, found.line, part.uri, part.start)
             if found.reason is None:
-                values = [None if value in nulls else value for value in found.values]
-                values.append(None)
+                values = (*found.values, None)
                 yield (*[values[place] for place in places], None, None, *at)
             else:
                 tally.broken += 1
