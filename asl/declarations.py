@@ -17,6 +17,7 @@ from asl.triggers import source_of
 from asl.variants import LAMBDA_SECONDS
 from ingestion_assets.asset import IngestionAsset, Processor, S3Source
 from ingestion_assets.contract import lower_contract
+from ingestion_assets.days import check_days
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline, S3Batches
 
@@ -61,13 +62,15 @@ def check(pipelines: Sequence[Pipeline]) -> None:
     """Check all pipelines of one template.
 
     Raises:
-        CompileError: ASL030 to ASL044, the first thing that is wrong.
+        CompileError: ASL030 to ASL046, the first thing that is wrong.
     """
     for pipeline in pipelines:
         check_types(pipeline)
         _check_names(pipeline)
         check_trigger(pipeline)
         _check_settings(pipeline)
+        for source in pipeline.sources:
+            check_days(source, _at(pipeline, source))
         for asset in pipeline.assets:
             _check_processor(asset.processor, _at(pipeline, asset))
             _check_partitions(pipeline, asset)

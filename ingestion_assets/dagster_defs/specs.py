@@ -12,6 +12,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from aws_runtime.contract import Contract
 from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
+from ingestion_assets.days import check_days, declared_day
 from ingestion_assets.engines import runtimes
 from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue, Trigger
 from ingestion_assets.plan import asset_plan
@@ -66,26 +68,10 @@ def day_of(partitions: DailyPartitions, prefix: str, key: str, landed: datetime)
     Every file has one, so that no file is forgotten: one whose folder or name tells no day, or a day
     before the first or after today, belongs to the day it landed (UTC).
     """
-    day = _declared_day(partitions, key.removeprefix(prefix))
+    day = declared_day(partitions, key.removeprefix(prefix))
     if day is not None and partitions.start <= day <= datetime.now(UTC).date():
         return day
     return max(landed.astimezone(UTC).date(), partitions.start)
-
-
-def _declared_day(partitions: DailyPartitions, path: str) -> date | None:
-    """Read the day from the start of the file's name, or from the folders below the prefix."""
-    if partitions.name is not None:
-        pattern = partitions.name
-        text = path.rpartition("/")[2][: len(partitions.start.strftime(pattern))]
-    else:
-        pattern = partitions.folder
-        depth = pattern.count("/") + 1
-        parts = path.split("/")
-        text = "/".join(parts[:depth]) if len(parts) > depth else ""
-    try:
-        return datetime.strptime(text, pattern).date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        return None
 
 
 def table_schema(contract: Contract) -> dg.TableSchema:
@@ -119,7 +105,12 @@ def code_version(plan: AssetPlan, transform: Callable[..., Any]) -> str:
 
 
 def source_spec(pipeline: Pipeline, source: S3Source) -> dg.AssetSpec:
-    """Describe a source as an external asset: Dagster shows it and never materializes it."""
+    """Describe a source as an external asset: Dagster shows it and never materializes it.
+
+    Raises:
+        CompileError: What its days or its contract get wrong.
+    """
+    check_days(source, replace(source.where, pipeline=pipeline.name, asset=source.name))
     return dg.AssetSpec(
         key=source_key(pipeline, source),
         description=source.description or None,

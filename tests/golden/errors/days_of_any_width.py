@@ -1,0 +1,21 @@
+"""Names that begin with the month's own name."""
+
+from datetime import date
+
+import ingestion_assets as ia
+from tests.pipelines.diamond import schemas, transforms
+
+readings = ia.S3Source(
+    name="readings",
+    bucket=ia.Bucket("sensors"),
+    prefix="readings/",
+    format=ia.Json(),
+    contract=schemas.Reading,
+    partitions=ia.DailyPartitions(date(2025, 1, 1), name="%d%B%Y"),
+)
+clean = ia.ingestion_asset(
+    contract=schemas.CleanReading, destination=ia.S3Parquet(ia.Bucket("climate"), "clean/")
+)(transforms.clean_readings)
+pipeline = ia.Pipeline(
+    name="climate", sources=(readings,), assets=(clean,), trigger=ia.S3Event(source="readings")
+)
