@@ -1,12 +1,15 @@
 """Declarations -> resources: what follows from which declaration."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 import ingestion_assets as ia
 from asl import names
 from asl.compiler import compile_pipelines
+from asl.emit.bundle import handler_bundle
+from asl.front_door import layer_pins
 from asl.permissions import objects
 from asl.provision import key_matchers
 from asl.resources import (
@@ -14,13 +17,17 @@ from asl.resources import (
     Bucket,
     CatalogTable,
     Crawler,
+    Dashboard,
     EventRule,
     Function,
     GlueJob,
     LogGroup,
     StateMachine,
+    Table,
     Topic,
 )
+from aws_runtime.ingress.batches import Bounds
+from aws_runtime.ingress.settings import BatchSettings, OrchestratorSettings, SweeperSettings
 from ingestion_assets.errors import CompileError
 from tests.pipelines.customer_value.pipeline import pipeline as customer_value
 from tests.pipelines.diamond.pipeline import pipeline as diamond
@@ -44,13 +51,104 @@ def changed(pipeline, asset, **changes):
 
 def test_processor_decides_what_runs_an_asset():
     resources = made(customer_value)
-    assert [f.id for f in kinds(resources, Function)] == ["CustomerValueBasketItemsFunction"]
+    assert [f.id for f in kinds(resources, Function)] == [
+        "CustomerValueBasketItemsFunction",
+        "CustomerValueSweeper",
+    ]
     (job,) = kinds(resources, GlueJob)
     assert job.id == "CustomerValueCustomerTotalsJob"
     assert (job.workers, job.timeout_minutes) == (2, 15)
     assert job.tags == {"asset": "customer_totals", "cost-centre": "sales"}
     assert job.arguments["--destination"] == "s3://${ShopLakeBucket}/customer_totals/"
     assert job.arguments["--additional-python-modules"].startswith("narwhals==")
+
+
+def test_auto_makes_a_function_a_job_and_one_table():
+    processor = ia.Processor(kind="auto", timeout_seconds=7200, memory_mb=4096, workers=5)
+    build = compile_pipelines([changed(diamond, "highest", processor=processor)])
+    resources = build.app.resources
+    (function,) = (f for f in kinds(resources, Function) if f.id == "DiamondHighestFunction")
+    (job,) = kinds(resources, GlueJob)
+    # The job may take its time; Lambda allows a quarter of an hour.
+    assert (function.timeout_seconds, function.memory_mb) == (900, 4096)
+    assert (job.id, job.timeout_minutes, job.workers) == ("DiamondHighestJob", 120, 5)
+    assert [t.name for t in kinds(resources, CatalogTable)].count("highest") == 1
+    (each,) = build.compiled
+    engines = {item.bundle.name: item.plan.engine for item in each.assets if item.asset.name == "highest"}
+    assert engines["diamond-highest-glue"] == "spark"
+    assert engines["diamond-highest"] != "spark"
+
+
+def test_auto_runs_small_files_on_the_engine_that_it_names():
+    processor = ia.Processor(kind="auto", engine="duckdb")
+    (each,) = compile_pipelines([changed(diamond, "highest", processor=processor)]).compiled
+    assert [i.plan.engine for i in each.assets if i.asset.name == "highest"] == ["duckdb", "spark"]
+
+
+def behind(trigger, pipeline=diamond):
+    """The same pipeline, started in another way."""
+    return replace(pipeline, trigger=trigger)
+
+
+def test_batches_bring_a_builder_that_is_told_everything():
+    trigger = ia.S3Batches("readings", files=7, max_bytes=10**9, max_wait_seconds=120, suffixes=(".b", ".a"))
+    resources = made(replace(behind(trigger), tracking=ia.Tracking(retention_days=200)))
+    builder, sweeper = (
+        next(f for f in kinds(resources, Function) if f.id == f"Diamond{name}")
+        for name in ("ManifestBuilder", "Sweeper")
+    )
+    read = BatchSettings.read(builder.environment)
+    assert read.bounds == Bounds(files=7, bytes=10**9, wait=timedelta(seconds=120))
+    assert (read.prefix, read.suffixes, read.retention_days) == ("readings/", (".a", ".b"), 200)
+    assert read.manifests == "s3://${SensorsBucket}/manifests/"
+    assert SweeperSettings.read(sweeper.environment).batches == read
+    assert not kinds(resources, EventRule)
+    (bucket,) = (b for b in kinds(resources, Bucket) if b.name == "sensors")
+    assert not bucket.events
+    # The builder looks at several suffixes itself.
+    assert [(n.prefix, n.suffix) for n in bucket.notifications] == [("readings/", "")]
+
+
+def test_one_suffix_is_s3s_to_look_at():
+    resources = made(behind(ia.S3Batches("readings", suffixes=(".json",))))
+    (bucket,) = (b for b in kinds(resources, Bucket) if b.name == "sensors")
+    assert [(n.prefix, n.suffix) for n in bucket.notifications] == [("readings/", ".json")]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "name", "table"),
+    [
+        (ia.S3Event("readings"), "event", "${DiamondTracking}"),
+        (ia.S3Queue("readings"), "queue", "${SensorsWorkflowStatus}"),
+        (ia.S3Batches("readings"), "batches", "${DiamondBatches}"),
+    ],
+)
+def test_sweepers_look_at_the_table_of_what_is_live(trigger, name, table):
+    resources = made(behind(trigger))
+    (sweeper,) = (f for f in kinds(resources, Function) if f.id == "DiamondSweeper")
+    read = SweeperSettings.read(sweeper.environment)
+    assert (read.trigger, read.status_table) == (name, table)
+    assert read.state_machine == "${DiamondStateMachine}"
+    (live,) = (t for t in kinds(resources, Table) if t.live)
+    assert table == f"${{{live.id}}}"
+    assert not sweeper.in_vpc
+
+
+def test_orchestrator_is_told_its_tables():
+    resources = made(behind(ia.S3Queue("readings")))
+    (orchestrator,) = (f for f in kinds(resources, Function) if f.id == "SensorsOrchestrator")
+    read = OrchestratorSettings.read(orchestrator.environment)
+    assert read == OrchestratorSettings("${SensorsWorkflowMetadata}", "${SensorsWorkflowStatus}", 400)
+
+
+def test_front_door_ships_its_own_modules_and_one_layer():
+    for handler in ("orchestrate", "build_manifests", "sweep"):
+        shipped = set(handler_bundle(handler).files)
+        assert f"aws_runtime/handlers/{handler}.py" in shipped
+        assert not [path for path in shipped if "/engines/" in path or "/formats/" in path or "plan" in path]
+    names_ = {line.partition("==")[0] for line in layer_pins([diamond]).lines}
+    assert "aws-lambda-powertools" in names_
+    assert not names_ & {"narwhals", "duckdb", "polars", "pyarrow"}
 
 
 def test_processor_sizes_the_function():
@@ -145,8 +243,36 @@ def test_every_pipeline_has_its_alarms():
         ("ApproximateNumberOfMessagesVisible", 1),
         ("InvocationsFailedToBeSentToDlq", 1),
         ("Errors", 3),
+        ("Errors", 3),
         ("Throttles", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "owner", "function"),
+    [
+        (ia.S3Queue("readings"), "Sensors", "SensorsOrchestrator"),
+        (ia.S3Batches("readings"), "Diamond", "DiamondManifestBuilder"),
+    ],
+)
+def test_what_waits_or_fails_at_the_front_door_is_told(trigger, owner, function):
+    found = {a.id: a for a in kinds(made(behind(trigger)), Alarm)}
+    kind = "Bucket" * (owner == "Sensors")
+    dead = found[f"{owner}{kind}DeadLettersAlarm"]
+    assert (dead.metric, dead.threshold) == ("ApproximateNumberOfMessagesVisible", 0)
+    age = found[f"{owner}{kind}ArrivalsAgeAlarm"]
+    assert (age.metric, age.threshold, age.statistic) == ("ApproximateAgeOfOldestMessage", 900, "Maximum")
+    assert found[f"{function}ErrorsAlarm"].dimensions == {"FunctionName": f"${{{function}}}"}
+    assert found["DiamondSweeperErrorsAlarm"].topics == ("DiamondAlerts",)
+
+
+@pytest.mark.parametrize("trigger", [ia.S3Queue("readings"), ia.S3Batches("readings")])
+def test_dashboard_shows_what_waits(trigger):
+    (board,) = kinds(made(behind(trigger)), Dashboard)
+    titles = [widget["properties"]["title"] for widget in board.body["widgets"]]
+    assert titles[:2] == ["Files that wait in the queue", "Age of the oldest file (s)"]
+    places = [(widget["x"], widget["y"]) for widget in board.body["widgets"]]
+    assert len(set(places)) == len(places)
 
 
 @pytest.mark.parametrize(
