@@ -231,7 +231,10 @@ class _Copy:
             values: Iterable[str] = [_MARK, *[""] * ((shape.fields or 1) - 1)]
         elif shape.quote:
             doubled = shape.quote * 2
-            values = [f"{shape.quote}{v.replace(shape.quote, doubled)}{shape.quote}" for v in record.values]
+            values = [
+                f"{shape.quote}{value.replace(shape.quote, doubled)}{shape.quote}" if value else ""
+                for value in record.values
+            ]
         else:
             values = record.values
         copy.write(shape.delimiter.join(values).encode() + b"\n")
