@@ -1,12 +1,12 @@
 """What Glue's Data Catalog and crawler calls share."""
 
+from asl.integrations._errors import unnamed
 from asl.ir import Errors
 
 TRANSIENT = (
     Errors(
         (
             "Glue.ConcurrentModificationException",
-            "Glue.GlueException",
             "Glue.InternalServiceException",
             "Glue.OperationTimeoutException",
             "Glue.ResourceNotReadyException",
@@ -18,4 +18,5 @@ TRANSIENT = (
         max_delay_seconds=60,
         doc="https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-exceptions.html",
     ),
+    unnamed("Glue.GlueException"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import regional, sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 
@@ -24,7 +25,6 @@ INTEGRATION = Integration(
     transient=(
         Errors(
             (
-                "DynamoDB.AmazonDynamoDBException",
                 "DynamoDB.InternalServerErrorException",
                 "DynamoDB.ProvisionedThroughputExceededException",
                 "DynamoDB.RequestLimitExceededException",
@@ -37,6 +37,7 @@ INTEGRATION = Integration(
             max_delay_seconds=30,
             doc="https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html",
         ),
+        unnamed("DynamoDB.AmazonDynamoDBException"),
     ),
     timeout_seconds=30,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import regional, sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 
@@ -26,7 +27,6 @@ INTEGRATION = Integration(
         Errors(
             (
                 "EventBridge.FailedEntry",
-                "Events.AmazonCloudWatchEventsException",
                 "Events.InternalException",
                 "Events.SdkClientException",
                 "Events.ThrottlingException",
@@ -36,6 +36,7 @@ INTEGRATION = Integration(
             max_delay_seconds=30,
             doc="https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html",
         ),
+        unnamed("Events.AmazonCloudWatchEventsException"),
     ),
     timeout_seconds=30,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import regional, sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 
@@ -37,7 +38,6 @@ INTEGRATION = Integration(
         ),
         Errors(
             (
-                "Glue.AWSGlueException",
                 "Glue.InternalServiceException",
                 "Glue.OperationTimeoutException",
                 "Glue.SdkClientException",
@@ -48,6 +48,7 @@ INTEGRATION = Integration(
             max_delay_seconds=60,
             doc="https://docs.aws.amazon.com/glue/latest/webapi/API_StartJobRun.html",
         ),
+        unnamed("Glue.AWSGlueException"),
     ),
     timeout_seconds=3600,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/connect-glue.html",

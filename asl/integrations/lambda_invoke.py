@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 
@@ -25,7 +26,6 @@ INTEGRATION = Integration(
             (
                 "Lambda.ClientExecutionTimeoutException",
                 "Lambda.ServiceException",
-                "Lambda.AWSLambdaException",
                 "Lambda.SdkClientException",
                 "Lambda.TooManyRequestsException",
             ),
@@ -53,6 +53,7 @@ INTEGRATION = Integration(
             max_delay_seconds=60,
             doc="https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html",
         ),
+        unnamed("Lambda.AWSLambdaException"),
     ),
     timeout_seconds=900,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 _LITERAL_START = re.compile(r"\{%\s*'([^'\\]*)'")
@@ -29,12 +30,13 @@ INTEGRATION = Integration(
     permissions=permissions,
     transient=(
         Errors(
-            ("S3.S3Exception", "S3.SdkClientException"),
+            ("S3.SdkClientException",),
             attempts=6,
             interval_seconds=1,
             max_delay_seconds=30,
             doc="https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html",
         ),
+        unnamed("S3.S3Exception"),
     ),
     timeout_seconds=60,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asl.integrations._arns import sub
+from asl.integrations._errors import unnamed
 from asl.ir import Errors, Integration, Permission
 
 
@@ -23,7 +24,6 @@ INTEGRATION = Integration(
     transient=(
         Errors(
             (
-                "SNS.AmazonSNSException",
                 "SNS.InternalErrorException",
                 "SNS.KMSThrottlingException",
                 "SNS.SdkClientException",
@@ -34,6 +34,7 @@ INTEGRATION = Integration(
             max_delay_seconds=30,
             doc="https://docs.aws.amazon.com/sns/latest/api/API_Publish.html",
         ),
+        unnamed("SNS.AmazonSNSException"),
     ),
     timeout_seconds=30,
     doc="https://docs.aws.amazon.com/step-functions/latest/dg/connect-sns.html",

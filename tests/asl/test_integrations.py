@@ -90,3 +90,29 @@ def test_permissions_are_merged_by_action():
         ]
     )
     assert made == (Permission(("s:A", "s:B"), ("x", "y")), Permission(("s:C",), ("z",)))
+
+
+GENERAL = {
+    "DynamoDB.AmazonDynamoDBException",
+    "Events.AmazonCloudWatchEventsException",
+    "Glue.AWSGlueException",
+    "Glue.GlueException",
+    "Lambda.AWSLambdaException",
+    "S3.S3Exception",
+    "SNS.AmazonSNSException",
+}
+
+
+def longest_wait(errors):
+    """Seconds of pauses, without jitter."""
+    pauses = (errors.interval_seconds * 2**attempt for attempt in range(errors.attempts))
+    return sum(min(pause, errors.max_delay_seconds) for pause in pauses)
+
+
+@pytest.mark.parametrize("integration", ALL, ids=lambda each: each.name)
+def test_what_may_be_hopeless_is_not_tried_for_long(integration):
+    """Access denied has no name of its own in Step Functions; throttling mostly has."""
+    general = [errors for errors in integration.transient if GENERAL & set(errors.names)]
+    assert [len(errors.names) for errors in general] == [1]
+    assert longest_wait(general[0]) < 10
+    assert max(longest_wait(errors) for errors in integration.transient) > 20

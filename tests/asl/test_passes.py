@@ -37,9 +37,10 @@ def test_timeouts_come_from_the_integration_where_none_is_given():
 
 def test_retries_come_from_the_integrations_transient_errors():
     made = add_retries(machine(Parallel(name="p", branches=(Branch((task(),)),))))
-    (retrier,) = inside(made).retry
-    assert "SNS.ThrottledException" in retrier.errors
-    assert (retrier.attempts, retrier.max_delay_seconds, retrier.backoff_rate) == (6, 30, 2.0)
+    throttled, general = inside(made).retry
+    assert "SNS.ThrottledException" in throttled.errors
+    assert (throttled.attempts, throttled.max_delay_seconds, throttled.backoff_rate) == (6, 30, 2.0)
+    assert general.errors == ("SNS.AmazonSNSException",)
 
 
 def test_declared_retries_stay():
