@@ -73,6 +73,7 @@ def deploy(local_aws, build: Path, name: str = STACK, package: str = selection.D
         compiler.export(compiler.compile_pipelines(selection.declared()), build)
     deployment.propose(target, name, build, {}, lambda line: None)
     stack.execute(target, name)
+    deployment.finish(target, name, build)
     return Stack(target, Path(local_aws.state).parent, stack.outputs(target, name), name, package)
 
 
@@ -85,3 +86,31 @@ def deployed(local_aws, tmp_path_factory):
 def examples(local_aws, tmp_path_factory):
     """The pipelines of tests.pipelines, as a second stack beside the first."""
     return deploy(local_aws, tmp_path_factory.mktemp("build"), "examples", "tests.pipelines")
+
+
+@pytest.fixture
+def without(deployed):
+    """Take an action out of a deployed role's policy until the test ends, or until it is given back."""
+    iam, undo = deployed.client("iam"), []
+    physical = stack.resources(deployed.target, STACK)
+
+    def restore():
+        while undo:
+            iam.put_role_policy(**undo.pop())
+
+    def remove(role, action):
+        name = physical[role][1]
+        policy = iam.list_role_policies(RoleName=name)["PolicyNames"][0]
+        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        undo.append({"RoleName": name, "PolicyName": policy, "PolicyDocument": json.dumps(document)})
+        kept = json.loads(json.dumps(document))
+        for statement in kept["Statement"]:
+            given = statement["Action"]
+            actions = [each for each in ([given] if isinstance(given, str) else given) if each != action]
+            statement["Action"] = actions or ["sts:GetCallerIdentity"]  # a policy may not be empty
+        assert kept != document
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(kept))
+        return restore
+
+    yield remove
+    restore()

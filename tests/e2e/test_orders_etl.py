@@ -22,6 +22,7 @@ from aws_runtime.engines import InputFile, Limits
 from aws_runtime.step import run_step
 from ingestion_assets.pipelines.orders_etl.sample_data import write_orders
 from ingestion_assets.plan import asset_plan
+from tests.e2e.helpers import until
 
 pytestmark = [pytest.mark.local_aws, pytest.mark.xdist_group("e2e")]
 
@@ -67,15 +68,6 @@ def outputs(stack, run) -> dict[str, bytes]:
     for uri in run["outputs"]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         found[key] = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return found
-
-
-def until(condition, seconds=60):
-    """Wait for something that happens in the background, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
     return found
 
 
@@ -299,32 +291,6 @@ def test_an_event_that_cannot_start_a_run_waits_in_the_dead_letter_queue(deploye
     sqs, url = deployed.client("sqs"), deployed.outputs["OrdersEtlDeadLetters"]
     messages = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))
     assert json.loads(messages[0]["Body"])["detail"]["object"]["key"] == "orders/lost.json"
-
-
-@pytest.fixture
-def without(deployed):
-    """Take an action out of a deployed role's policy until the test ends."""
-    from asl.deploy import stack  # noqa: PLC0415 - beside its one use
-
-    iam, undo = deployed.client("iam"), []
-    physical = stack.resources(deployed.target, "ingestion")
-
-    def remove(role, action):
-        name = physical[role][1]
-        policy = iam.list_role_policies(RoleName=name)["PolicyNames"][0]
-        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        undo.append({"RoleName": name, "PolicyName": policy, "PolicyDocument": json.dumps(document)})
-        kept = json.loads(json.dumps(document))
-        for statement in kept["Statement"]:
-            given = statement["Action"]
-            actions = [each for each in ([given] if isinstance(given, str) else given) if each != action]
-            statement["Action"] = actions or ["sts:GetCallerIdentity"]  # a policy may not be empty
-        assert kept != document
-        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(kept))
-
-    yield remove
-    for arguments in undo:
-        iam.put_role_policy(**arguments)
 
 
 def test_the_same_deployment_again_changes_nothing(deployed, tmp_path):
