@@ -84,6 +84,8 @@ PRICES: Final[Mapping[str, Price]] = MappingProxyType(
         "s3_read": Price("S3", "GET and HEAD requests", 0.0004, 1_000, _S3, "Standard"),
         "log_gb": Price("CloudWatch", "GB of logs", 0.50, 1, _CLOUDWATCH, "ingested, first tier"),
         "alarm": Price("CloudWatch", "alarms", 0.10, 1, _CLOUDWATCH, "a month, standard resolution"),
+        "metric": Price("CloudWatch", "metrics of our own", 0.30, 1, _CLOUDWATCH, "a month, first tier"),
+        "dashboard": Price("CloudWatch", "dashboards", 3.00, 1, _CLOUDWATCH, "a month, above the free three"),
     }
 )
 

@@ -9,7 +9,7 @@ import click
 PERIODS = ("second", "minute", "hour", "day", "month")
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """Bytes, as `3.5MB`."""
 
     name = "size"
@@ -51,9 +51,9 @@ def cost(*, name: str, files: float, per: str, size: int, assume: tuple[str, ...
     workload = Workload(files, size, per)
     found = estimates(pipeline, workload, assumptions)
     if as_json:
-        click.echo(json.dumps(report.document(pipeline, workload, found, assumptions), indent=2))
+        click.echo(json.dumps(report.document(workload, found, assumptions), indent=2))
         return
-    report.show(pipeline, workload, found, assumptions, Console(highlight=False))
+    report.show(workload, found, assumptions, Console(highlight=False))
 
 
 COMMAND = cost

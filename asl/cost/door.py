@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor
 
+from asl import front_door
 from asl.cost.workload import Workload
 from ingestion_assets.pipeline import S3Batches, S3Event, S3Queue, Trigger
 
-#: Messages that one invocation is given at most, and how long a manifest builder's are gathered.
-MESSAGES, WINDOW_SECONDS = 10, 5
+#: Messages that one invocation is given at most.
+MESSAGES = 10
 #: A file's entry in its open batch: digest, key, version, ETag, size, time, sequencer.
 ENTRY_BYTES = 230
 #: A batch's item without its files.
@@ -54,14 +55,14 @@ def door(trigger: Trigger, workload: Workload) -> Door:
         # An orchestrator does not wait for more messages. It looks up the prefixes of their keys: the
         # bucket's root and one folder.
         return Door(batch=1, invocations=1, writes=TRACKED_WRITES, reads=2)
-    messages = min(MESSAGES, 1 + floor(workload.a_second * WINDOW_SECONDS))
+    messages = min(MESSAGES, 1 + floor(workload.a_second * front_door.BUILDER_WINDOW_SECONDS))
     size = batch_size(trigger, workload)
     return Door(
         batch=size,
-        invocations=1 / min(messages, size),
+        invocations=1 / messages,
         writes=batch_writes(size, messages) / size,
         # The date's last batch, and the items of the invocation's own files.
-        reads=ceil(item_bytes(size) / (4 * KB)) / min(messages, size) + 1,
+        reads=ceil(item_bytes(size) / (4 * KB)) / messages + 1,
         manifest=True,
     )
 

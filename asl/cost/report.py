@@ -1,4 +1,4 @@
-"""Estimates -> text for a terminal, or JSON."""
+"""Estimates -> a page of terminal, or JSON."""
 
 from __future__ import annotations
 
@@ -7,54 +7,51 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from asl import prices
 from asl.cost.assumptions import Assumptions, stated
 from asl.cost.estimate import Estimate
 from asl.cost.workload import HOURS_A_MONTH, Workload, spell_size
 from asl.prices import PRICES
-from ingestion_assets.pipeline import Pipeline
 
-#: Services with a column of their own; the others share one.
-COLUMNS = ("Glue", "Lambda", "Step Functions", "S3")
-_PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue"}
+#: Services with a column of their own, and its heading; the others share one.
+COLUMNS = {"Glue": "Glue", "Lambda": "Lambda", "Step Functions": "Steps", "S3": "S3"}
+PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue"}
 
 
-def show(
-    pipeline: Pipeline, workload: Workload, found: Sequence[Estimate], assume: Assumptions, console: Console
-) -> None:
+def show(workload: Workload, found: Sequence[Estimate], assume: Assumptions, console: Console) -> None:
     """Print the declared pipeline's bill, then the alternatives, then what the figures stand on."""
     declared = found[0]
+    article = "an" if workload.per == "hour" else "a"
     console.print(
-        f"[bold]{pipeline.name}[/]: {workload.files:,g} files of {spell_size(workload.size)} per {workload.per}, "
-        f"{_count(workload.a_month)} files and {spell_size(workload.a_month * workload.size)} a month"
+        f"[bold]{declared.scenario.pipeline.name}[/]: {workload.files:,g} files of "
+        f"{spell_size(workload.size)} {article} {workload.per}; {_count(workload.a_month)} files, "
+        f"{spell_size(workload.a_month * workload.size)} a month"
     )
     console.print(
-        f"[dim]US dollars a month of {HOURS_A_MONTH} hours, {prices.REGION}, list prices of {prices.AS_OF}, "
-        "without free tiers[/]\n"
+        f"[dim]Dollars for {HOURS_A_MONTH} hours, {prices.REGION}, list prices of {prices.AS_OF}, no free tiers[/]\n"
     )
+    console.print(f"[bold]As declared[/] ({declared.scenario.label})")
     console.print(_bill(declared))
+    console.print("\n[bold]As it could be declared[/]")
     console.print(_comparison(found))
-    for estimate in found:
-        if remark := _remark(estimate):
-            console.print(f"[dim]{_mark(estimate).strip() or ' '} {estimate.scenario.label}: {remark}[/]")
-    console.print(f"\n{_advice(found)}")
+    for line in _remarks(found):
+        console.print(line)
     console.print(
-        f"[dim]Assumed: Lambda {assume.lambda_mb_per_vcpu_second:g} MB/s a vCPU and "
+        f"\n[dim]Assumed: Lambda {assume.lambda_mb_per_vcpu_second:g} MB/s a vCPU and "
         f"{assume.lambda_seconds_per_file:g} s a file; Glue {assume.glue_mb_per_core_second:g} MB/s a core, "
-        f"{assume.glue_seconds_per_file:g} s a file, {assume.glue_seconds_per_run:g} s a job before its first. "
-        "All are in --json; --assume NAME=VALUE changes one. Storage, transfer and failures are not counted.[/]"
+        f"{assume.glue_seconds_per_file:g} s a file ({assume.glue_files_at_once:g} at once) and "
+        f"{assume.glue_seconds_per_run:g} s a job; "
+        "all of them by --json, changed by --assume. Not counted: storage, transfer, failures.[/]"
     )
 
 
-def document(
-    pipeline: Pipeline, workload: Workload, found: Sequence[Estimate], assume: Assumptions
-) -> dict[str, Any]:
+def document(workload: Workload, found: Sequence[Estimate], assume: Assumptions) -> dict[str, Any]:
     """Return everything as JSON values."""
     return {
-        "pipeline": pipeline.name,
+        "pipeline": found[0].scenario.pipeline.name,
         "workload": {
             "files": workload.files,
             "bytes_per_file": workload.size,
@@ -65,7 +62,7 @@ def document(
             "region": prices.REGION,
             "as_of": prices.AS_OF,
             "table": {
-                name: {"dollars": p.dollars, "per": p.per, "unit": p.unit, "page": p.page}
+                name: {"dollars": p.dollars, "per": p.per, "unit": p.unit, "page": p.page, "note": p.note}
                 for name, p in PRICES.items()
             },
         },
@@ -75,24 +72,26 @@ def document(
 
 
 def _entry(estimate: Estimate) -> dict[str, Any]:
+    month, dollars = estimate.month, estimate.dollars
     return {
         "label": estimate.scenario.label,
         "declared": estimate.scenario.declared,
         "cheapest": estimate.cheapest,
-        "runs_on": list(estimate.places),
-        "files_per_execution": estimate.usage.batch,
-        "executions_per_month": round(estimate.usage.runs, 2),
-        "seconds_per_execution": {name: round(s, 2) for name, s in estimate.usage.seconds.items()},
-        "transitions_per_execution": estimate.path.transitions,
+        "runs_on": dict(sorted(month.places.items())),
+        "files_per_execution": month.door.batch,
+        "executions_per_month": round(month.runs, 2),
+        "seconds_per_execution": round(estimate.seconds, 2),
+        "transitions_per_execution": month.path.transitions,
+        "dynamodb_write_units_per_file": round(month.door.writes, 3),
         "dollars_per_month": round(estimate.total, 2),
-        "dollars_by_service": {name: round(dollars, 2) for name, dollars in estimate.by_service.items()},
+        "dollars_by_service": {name: round(d, 2) for name, d in estimate.by_service.items()},
         "usage": {
             name: {
                 "quantity": round(quantity, 3),
                 "unit": PRICES[name].unit,
-                "dollars": round(estimate.dollars[name], 4),
+                "dollars": round(dollars[name], 4),
             }
-            for name, quantity in estimate.usage.quantities.items()
+            for name, quantity in estimate.quantities.items()
         },
         "problem": estimate.problem,
         "needs": estimate.needs,
@@ -100,92 +99,87 @@ def _entry(estimate: Estimate) -> dict[str, Any]:
 
 
 def _bill(estimate: Estimate) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=f"As declared: {estimate.scenario.label}",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     table.add_column("service")
     table.add_column("a month", justify="right")
-    table.add_column("of")
+    table.add_column("")
     table.add_column("$", justify="right")
-    shown = sorted(estimate.dollars.items(), key=lambda item: -item[1])
-    for name, dollars in shown:
-        quantity = estimate.usage.quantities[name]
-        if quantity:
-            table.add_row(PRICES[name].service, _count(quantity), PRICES[name].unit, _dollars(dollars))
+    services, dollars = estimate.by_service, estimate.dollars
+    # Services and their parts by what they cost, a service told once.
+    for service in sorted(services, key=lambda name: -services[name]):
+        shown = service
+        for name in sorted(dollars, key=lambda name: -dollars[name]):
+            if PRICES[name].service == service and estimate.quantities[name]:
+                table.add_row(
+                    shown, _count(estimate.quantities[name]), PRICES[name].unit, f"{dollars[name]:,.2f}"
+                )
+                shown = ""
     table.add_section()
-    table.add_row("total", "", "", _dollars(estimate.total), style="bold")
+    table.add_row("total", "", "", f"{estimate.total:,.2f}", style="bold")
     return table
 
 
 def _comparison(found: Sequence[Estimate]) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title="And otherwise",
-        title_justify="left",
-        title_style="bold",
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("")
-    table.add_column("processor, batching")
-    table.add_column("runs", justify="right")
-    table.add_column("s each", justify="right")
-    for name in (*COLUMNS, "other"):
-        table.add_column(name.replace("Step Functions", "Steps"), justify="right")
-    table.add_column("total $", justify="right")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    table.add_column("", no_wrap=True, min_width=2)
+    table.add_column("processor", no_wrap=True)
+    for heading in ("files", "runs", "s each", *COLUMNS.values(), "other"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("total $", justify="right", no_wrap=True, style="bold")
     for estimate in found:
         services = estimate.by_service
-        other = estimate.total - sum(services[name] for name in COLUMNS)
+        named = [services[name] for name in COLUMNS]
         table.add_row(
             _mark(estimate),
-            _named(estimate),
-            _count(estimate.usage.runs),
-            f"{sum(estimate.usage.seconds.values()):,.0f}",
-            *(_dollars(services[name]) for name in COLUMNS),
-            _dollars(other),
-            Text(_dollars(estimate.total), style="" if estimate.problem else "bold"),
+            _processor(estimate),
+            f"{estimate.month.door.batch:,}",
+            _count(estimate.month.runs),
+            f"{estimate.seconds:,.0f}" if estimate.seconds >= 9.95 else f"{estimate.seconds:,.1f}",
+            *(_dollars(value) for value in (*named, estimate.total - sum(named), estimate.total)),
             style="dim" if estimate.problem else "green" if estimate.cheapest else "",
         )
     return table
 
 
+def _processor(estimate: Estimate) -> str:
+    """Return the processor, and where `auto` runs it."""
+    named = estimate.scenario.processor
+    places = dict.fromkeys(estimate.month.places.values())
+    return f"{named} → {'+'.join(PLACES[place] for place in places)}" if "auto" in named else named
+
+
 def _mark(estimate: Estimate) -> str:
-    return (
-        ("▶" if estimate.scenario.declared else "")
-        + ("✔" if estimate.cheapest else "")
-        + ("✘" if estimate.problem else "")
-    )
+    marks = (("▶", estimate.scenario.declared), ("✔", estimate.cheapest), ("✘", bool(estimate.problem)))
+    return "".join(mark for mark, holds in marks if holds)
 
 
-def _named(estimate: Estimate) -> str:
-    return estimate.scenario.label
-
-
-def _remark(estimate: Estimate) -> str:
-    if estimate.problem:
-        return f"cannot run: {estimate.problem}"
-    return f"needs {estimate.needs}" if estimate.needs else ""
-
-
-def _advice(found: Sequence[Estimate]) -> str:
+def _remarks(found: Sequence[Estimate]) -> list[str]:
     declared = found[0]
     best = next((each for each in found if each.cheapest), None)
-    if best is None or best is declared:
-        return "▶ declared, ✔ and the cheapest that can run."
-    return (
-        f"▶ declared  ✔ cheapest: {best.scenario.label} saves {_dollars(declared.total - best.total)} dollars a month "
-        f"({(1 - best.total / declared.total):.0%})."
-    )
+    lines = []
+    if best is declared:
+        lines.append("▶✔ what is declared is the cheapest that can run")
+    elif best is not None:
+        share = 1 - best.total / declared.total
+        saved = f"${_dollars(declared.total - best.total)} a month ({share:.0%}) less than ▶ what is declared"
+        lines.append(f"✔ {best.scenario.label}: {saved if share > 0 else 'more than ▶ what is declared'}")
+    for each in found:
+        if each.problem:
+            lines.append(f"[dim]✘ {each.scenario.label}: {escape(each.problem)}[/]")
+        elif each.scenario.workers:
+            lines.append(f"[dim]• {each.scenario.processor}: what the console gives a new Glue job[/]")
+        elif each.needs:
+            lines.append(f"[dim]• {each.scenario.label}: needs Processor({each.needs})[/]")
+    return lines
 
 
 def _dollars(value: float) -> str:
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:,.2f}"
+    """Spell dollars for a comparison: without cents, and nothing as a dot."""
+    return f"{value:,.0f}" if value >= 0.5 else "·"
 
 
 def _count(value: float) -> str:
-    for size, unit in ((1e9, " G"), (1e6, " M")):
+    for size, unit in ((1e9, "G"), (1e6, "M")):
         if value >= size * 0.9995:
-            return f"{value / size:,.2f}{unit}"
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:,.2f}"
+            return f"{value / size:,.2f} {unit}"
+    return f"{value:,.0f}" if value >= 99.5 or value == round(value) else f"{value:,.2f}"

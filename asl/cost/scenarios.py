@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ingestion_assets.asset import ProcessorKind
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue, Trigger
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Queue, Trigger
 
 #: Batches to compare: what small manifests cost, and what larger ones save.
 BATCHES = (10, 200)
@@ -19,34 +19,39 @@ class Scenario:
     """One way to declare the pipeline.
 
     Args:
-        label: Processor and batching: `Glue, batches of 10`.
-        pipeline: The declaration, changed.
+        pipeline: The declaration, or a changed one.
         declared: Whether it is the user's own.
+        workers: Of its jobs, where they are not the declared ones.
     """
 
-    label: str
     pipeline: Pipeline
     declared: bool = False
+    workers: int | None = None
+
+    @property
+    def processor(self) -> str:
+        """How its assets run: `auto`, `Lambda`, `Glue`."""
+        kinds = dict.fromkeys(KINDS[asset.processor.kind] for asset in self.pipeline.assets)
+        return "+".join(kinds) + (f" x{self.workers}" if self.workers else "")
+
+    @property
+    def label(self) -> str:
+        """How its assets run, and on how many files at a time: `Glue, 10 files a batch`."""
+        trigger = self.pipeline.trigger
+        files = (
+            f"{trigger.files:,} files a batch" if isinstance(trigger, S3Batches) else "each file by itself"
+        )
+        return f"{self.processor}, {files}"
 
 
 def scenarios(pipeline: Pipeline) -> list[Scenario]:
     """Return the declared pipeline, then each alternative that differs from it."""
-    found = [Scenario(_label(pipeline), pipeline, declared=True)]
-    for trigger in (single(pipeline.trigger), *(batches(pipeline.trigger, files) for files in BATCHES)):
-        found += [_scenario(pipeline, trigger, kind) for kind in KINDS]
-    most = max(asset.processor.workers for asset in pipeline.assets)
-    if most < CONSOLE_WORKERS:
-        found.append(
-            _scenario(pipeline, batches(pipeline.trigger, BATCHES[0]), "glue_pyspark", CONSOLE_WORKERS)
-        )
-    # What is declared by another name is not an alternative.
-    seen: list[Pipeline] = []
-    kept = []
-    for scenario in found:
-        if scenario.pipeline not in seen:
-            seen.append(scenario.pipeline)
-            kept.append(scenario)
-    return kept
+    triggers = (single(pipeline.trigger), *(batches(pipeline.trigger, files) for files in BATCHES))
+    others = [Scenario(_changed(pipeline, trigger, kind)) for trigger in triggers for kind in KINDS]
+    if all(asset.processor.workers < CONSOLE_WORKERS for asset in pipeline.assets):
+        usual = _changed(pipeline, batches(pipeline.trigger, BATCHES[0]), "glue_pyspark", CONSOLE_WORKERS)
+        others.append(Scenario(usual, workers=CONSOLE_WORKERS))
+    return [Scenario(pipeline, declared=True), *(each for each in others if each.pipeline != pipeline)]
 
 
 def single(trigger: Trigger) -> Trigger:
@@ -61,42 +66,14 @@ def batches(trigger: Trigger, files: int) -> S3Batches:
     return S3Batches(trigger.source, files=files, suffixes=trigger.suffixes)
 
 
-def _scenario(
+def _changed(
     pipeline: Pipeline, trigger: Trigger, kind: ProcessorKind, workers: int | None = None
-) -> Scenario:
-    assets = tuple(
-        replace(
-            asset,
-            processor=replace(
-                asset.processor,
-                kind=kind,
-                # An engine that is declared is meant for the place that is declared.
-                engine=asset.processor.engine if kind == asset.processor.kind else None,
-                workers=workers or asset.processor.workers,
-            ),
-        )
-        for asset in pipeline.assets
-    )
-    changed = replace(pipeline, trigger=trigger, assets=assets)
-    return Scenario(_label(changed), changed)
-
-
-def _label(pipeline: Pipeline) -> str:
-    kinds = dict.fromkeys(KINDS[asset.processor.kind] for asset in pipeline.assets)
-    workers = max(asset.processor.workers for asset in pipeline.assets)
-    parts = [" and ".join(kinds), _batching(pipeline.trigger)]
-    if workers >= CONSOLE_WORKERS and "Lambda" not in kinds:
-        parts.append(f"{workers} workers")
-    return ", ".join(parts)
-
-
-def _batching(trigger: Trigger) -> str:
-    match trigger:
-        case S3Batches(files=files, max_bytes=None):
-            return f"batches of {files:,}"
-        case S3Batches(files=files, max_bytes=most):
-            return f"batches of {files:,} or {most:,} bytes"
-        case S3Queue():
-            return "a file each"
-        case S3Event():
-            return "a file each, EventBridge"
+) -> Pipeline:
+    assets = []
+    for asset in pipeline.assets:
+        processor = replace(asset.processor, kind=kind, workers=workers or asset.processor.workers)
+        if kind != asset.processor.kind:
+            # An engine that is declared is meant for the place that is declared.
+            processor = replace(processor, engine=None)
+        assets.append(replace(asset, processor=processor))
+    return replace(pipeline, trigger=trigger, assets=tuple(assets))
