@@ -18,6 +18,7 @@ from ingestion_assets.errors import CompileError
 
 #: Said by `asl --help` without importing the commands, which keeps it fast.
 SUMMARIES = {
+    "cost": "Estimate what a pipeline costs a month, and what it would cost otherwise.",
     "deploy": "Deploy all pipelines as one CloudFormation stack.",
     "destroy": "Delete the stack; buckets with data stay.",
     "export": "Write the template, machines, bundles and contracts to a folder.",
