@@ -90,9 +90,9 @@ def _orders(folder: Path, files: int) -> Sample:
 
 
 EXAMPLES = (
-    Example(orders_etl, _orders, files=120),
+    Example(orders_etl, _orders, files=60),
     # One more file, larger than the asset's threshold: it takes the Glue job.
-    Example(csv_to_parquet, lambda folder, files: write_sales(folder, files, big_rows=110_000), files=40),
+    Example(csv_to_parquet, lambda folder, files: write_sales(folder, files, big_rows=110_000), files=24),
     # Batches of ten files, and seven files left over, which wait for more until they are flushed.
     Example(ndjson_to_parquet, write_clickstream, files=47),
 )
