@@ -113,7 +113,8 @@ def publish(at: Place, run: Run, files: Iterable[str], upload: Callable[[], None
             upload()
         if _settle(at.uri, *held):
             return True
-    _withdraw(at.uri, run, wanted if held is not None or upload is None else ())
+    # Also where the claim has failed: an attempt that was given up may have written some of them.
+    _withdraw(at.uri, run, wanted)
     return False
 
 

@@ -6,11 +6,13 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 _WORK_PREFIX = "materialize-"
 _open_folders: set[str] = set()
+_opening = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -21,11 +23,12 @@ def work_folder(root: str | None = None) -> Iterator[Path]:
     sandbox finds: folders of dead processes, and earlier ones of this process, are removed first.
     """
     base = Path(root or tempfile.gettempdir())
-    for left in base.glob(f"{_WORK_PREFIX}*"):
-        if str(left) not in _open_folders and _abandoned(left):
-            shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-", dir=base))
-    _open_folders.add(str(folder))
+    with _opening:  # another thread must not take a folder that is not yet known for an abandoned one
+        for left in base.glob(f"{_WORK_PREFIX}*"):
+            if str(left) not in _open_folders and _abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_WORK_PREFIX}{os.getpid()}-", dir=base))
+        _open_folders.add(str(folder))
     try:
         yield folder
     finally:
