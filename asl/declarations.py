@@ -9,28 +9,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
+from asl.declared_prefixes import check_prefixes
 from asl.declared_triggers import check_buckets, check_trigger
 from asl.declared_types import check_types
-from asl.triggers import source_of
 from asl.variants import LAMBDA_SECONDS
+from asl.where import at
 from ingestion_assets.asset import IngestionAsset, Processor, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.days import check_days
 from ingestion_assets.errors import CompileError, Where
-from ingestion_assets.pipeline import Pipeline, S3Batches
+from ingestion_assets.pipeline import Pipeline
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 #: What is left of 63 characters after a stack's name and the account.
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,28}[a-z0-9]|[a-z0-9]")
-PREFIX = re.compile(r"([^/\\{}%`\[\]\"<>#|~^\x00-\x20\x7f-\uffff*?$]+/)+")
 CATALOG_NAME = re.compile(r"[a-z0-9_]{1,255}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 #: Types whose values each engine writes as text in its own way.
 UNNAMEABLE = ("float32", "float64", "binary", "list", "struct")
-#: Prefixes of the buckets' own folders.
-RESERVED = ("_runs/", "rows/", "rejected/")
 #: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION = (
     1,
@@ -70,20 +67,14 @@ def check(pipelines: Sequence[Pipeline]) -> None:
         check_trigger(pipeline)
         _check_settings(pipeline)
         for source in pipeline.sources:
-            check_days(source, _at(pipeline, source))
+            check_days(source, at(pipeline, source))
         for asset in pipeline.assets:
-            _check_processor(asset.processor, _at(pipeline, asset))
+            _check_processor(asset.processor, at(pipeline, asset))
             _check_partitions(pipeline, asset)
     _check_tables(pipelines)
-    _check_prefixes(pipelines)
+    check_prefixes(pipelines)
     check_buckets(pipelines)
     _check_crawlers(pipelines)
-
-
-def _at(pipeline: Pipeline, node: S3Source | IngestionAsset | None = None) -> Where:
-    if node is None:
-        return replace(pipeline.where, pipeline=pipeline.name)
-    return replace(node.where, pipeline=pipeline.name, asset=node.name)
 
 
 def _twice(names: Iterable[str]) -> str | None:
@@ -94,10 +85,10 @@ def _check_names(pipeline: Pipeline) -> None:
     nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
     if not pipeline.assets:
         raise CompileError(
-            "ASL030", _at(pipeline), "the pipeline has no assets", "Add at least one to assets=(…)"
+            "ASL030", at(pipeline), "the pipeline has no assets", "Add at least one to assets=(…)"
         )
-    named = [("pipeline", pipeline.name, _at(pipeline))]
-    named += [("source or asset", node.name, _at(pipeline, node)) for node in nodes]
+    named = [("pipeline", pipeline.name, at(pipeline))]
+    named += [("source or asset", node.name, at(pipeline, node)) for node in nodes]
     for what, name, where in named:
         if not NAME.fullmatch(name) or len(name) > 64:
             raise CompileError(
@@ -111,7 +102,7 @@ def _check_names(pipeline: Pipeline) -> None:
         second = [node for node in nodes if node.name == double][1]
         raise CompileError(
             "ASL032",
-            _at(pipeline, second),
+            at(pipeline, second),
             f"{double!r} is declared twice in {pipeline.name}",
             "Rename one of them",
         )
@@ -127,14 +118,14 @@ def _check_names(pipeline: Pipeline) -> None:
 
 def _buckets(pipeline: Pipeline) -> Iterator[tuple[str, Where]]:
     for source in pipeline.sources:
-        yield source.bucket.name, _at(pipeline, source)
+        yield source.bucket.name, at(pipeline, source)
     for asset in pipeline.assets:
-        yield asset.destination.bucket.name, _at(pipeline, asset)
-    yield pipeline.quarantine.name, _at(pipeline)
+        yield asset.destination.bucket.name, at(pipeline, asset)
+    yield pipeline.quarantine.name, at(pipeline)
 
 
 def _check_settings(pipeline: Pipeline) -> None:
-    where = _at(pipeline)
+    where = at(pipeline)
     if pipeline.log_retention_days not in RETENTION:
         raise CompileError(
             "ASL034",
@@ -179,7 +170,7 @@ def _check_processor(given: Processor, where: Where) -> None:
 
 
 def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:
-    where = _at(pipeline, asset)
+    where = at(pipeline, asset)
     columns = {column.name: column.type.name for column in lower_contract(asset.contract, where).columns}
     double = _twice(by.name for by in asset.destination.partition_by)
     if double:
@@ -218,91 +209,10 @@ def _check_tables(pipelines: Sequence[Pipeline]) -> None:
             if seen.setdefault(table, owner) != owner:
                 raise CompileError(
                     "ASL037",
-                    _at(pipeline, asset),
+                    at(pipeline, asset),
                     f"the catalog table {'.'.join(table)} is {seen[table]}'s already",
                     "Give one of them another S3Parquet(table=…)",
                 )
-
-
-def _check_prefixes(pipelines: Sequence[Pipeline]) -> None:
-    """No two assets write below one prefix, and none writes where files are read from."""
-    everything, written = _Prefixes(), _Prefixes()
-    for pipeline in pipelines:
-        for place in _places(pipeline):
-            _check_prefix(place.prefix, place.where)
-            other = (everything if place.written else written).overlapping(place.bucket, place.prefix)
-            if other:
-                raise CompileError(
-                    "ASL038",
-                    place.where,
-                    f"the prefix {place.prefix} of the bucket {place.bucket} overlaps that of {other}",
-                    "Give each asset a prefix, or a bucket, of its own"
-                    if place.owner.startswith(("asset", "source"))
-                    else "Take another prefix: S3Batches(manifests=…)",
-                )
-            for prefixes in (everything, written) if place.written else (everything,):
-                prefixes.add(place.bucket, place.prefix, place.owner)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a pipeline reads or writes, and for whom."""
-
-    bucket: str
-    prefix: str
-    owner: str
-    where: Where
-    written: bool
-
-
-def _places(pipeline: Pipeline) -> Iterator[_Place]:
-    for source in pipeline.sources:
-        owner = f"source {pipeline.name}/{source.name}"
-        yield _Place(source.bucket.name, source.prefix, owner, _at(pipeline, source), written=False)
-    for asset in pipeline.assets:
-        bucket, prefix = asset.destination.bucket.name, asset.destination.prefix
-        owner = f"asset {pipeline.name}/{asset.name}"
-        yield _Place(bucket, prefix, owner, _at(pipeline, asset), written=True)
-    if isinstance(pipeline.trigger, S3Batches):
-        bucket, prefix = source_of(pipeline).bucket.name, pipeline.trigger.manifests
-        # A manifest below a source's prefix would be taken for one of its files.
-        yield _Place(bucket, prefix, f"the manifests of {pipeline.name}", _at(pipeline), written=True)
-
-
-class _Prefixes:
-    """Declared prefixes and the folders above them, so that an overlap is one look-up a folder."""
-
-    def __init__(self) -> None:
-        self._declared: dict[tuple[str, str], str] = {}
-        self._above: dict[tuple[str, str], str] = {}
-
-    def overlapping(self, bucket: str, prefix: str) -> str | None:
-        """Return whose prefix lies above, at or below `prefix`, if any."""
-        below = self._above.get((bucket, prefix))
-        return below or next(
-            (self._declared[bucket, f] for f in _folders(prefix) if (bucket, f) in self._declared), None
-        )
-
-    def add(self, bucket: str, prefix: str, owner: str) -> None:
-        """Note that `owner` uses `prefix`."""
-        self._declared.setdefault((bucket, prefix), owner)
-        for folder in _folders(prefix):
-            self._above.setdefault((bucket, folder), owner)
-
-
-def _folders(prefix: str) -> list[str]:
-    """Return `a/`, `a/b/` for `a/b/`."""
-    return [prefix[: position + 1] for position, letter in enumerate(prefix) if letter == "/"]
-
-
-def _check_prefix(prefix: str, where: Where) -> None:
-    if not PREFIX.fullmatch(prefix) or prefix.startswith(RESERVED):
-        raise CompileError(
-            "ASL039",
-            where,
-            f"{prefix!r} is no prefix of keys",
-            f"Use folders of plain characters that end in /, and none of {', '.join(RESERVED)}",
-        )
 
 
 def _check_crawlers(pipelines: Sequence[Pipeline]) -> None:
@@ -310,5 +220,5 @@ def _check_crawlers(pipelines: Sequence[Pipeline]) -> None:
     if double:
         second = [p for p in pipelines if p.catalog.crawler == double][1]
         raise CompileError(
-            "ASL037", _at(second), f"the crawler {double!r} is another pipeline's", "Rename one"
+            "ASL037", at(second), f"the crawler {double!r} is another pipeline's", "Rename one"
         )

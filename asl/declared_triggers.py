@@ -6,9 +6,10 @@ In: pipelines whose names are checked. Out: nothing, or the first `CompileError`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from asl.triggers import source_of
+from asl.where import at
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue
 
@@ -28,7 +29,7 @@ def check_trigger(pipeline: Pipeline) -> None:
     if pipeline.trigger.source not in sources:
         raise CompileError(
             "ASL033",
-            _at(pipeline),
+            at(pipeline),
             f"the trigger's source {pipeline.trigger.source!r} is no source of the pipeline",
             f"Known: {', '.join(sorted(sources)) or 'none'}",
         )
@@ -109,7 +110,7 @@ def _told(pipeline: Pipeline) -> Iterator[_Told]:
 def _overlap(one: _Told, other: _Told) -> CompileError:
     return CompileError(
         "ASL043",
-        _at(one.pipeline),
+        at(one.pipeline),
         f"S3 would tell two queues, or one queue twice, of a file: {one.pipeline.name} takes "
         f"{one.keys(other)} and {other.pipeline.name} takes {other.keys(one)} of the bucket {one.bucket}",
         "Give one of them a prefix, or a bucket, of its own",
@@ -119,11 +120,10 @@ def _overlap(one: _Told, other: _Told) -> CompileError:
 def _uses(pipeline: Pipeline) -> Iterator[tuple[str, str, Where]]:
     """Yield the buckets whose files are not for an orchestrator, and what they are."""
     for asset in pipeline.assets:
-        where = replace(asset.where, pipeline=pipeline.name, asset=asset.name)
-        yield asset.destination.bucket.name, f"the files of {asset.name}", where
-    yield pipeline.quarantine.name, f"what {pipeline.name} quarantines", _at(pipeline)
+        yield asset.destination.bucket.name, f"the files of {asset.name}", at(pipeline, asset)
+    yield pipeline.quarantine.name, f"what {pipeline.name} quarantines", at(pipeline)
     if not isinstance(pipeline.trigger, S3Queue):
-        yield source_of(pipeline).bucket.name, f"the files that start {pipeline.name}", _at(pipeline)
+        yield source_of(pipeline).bucket.name, f"the files that start {pipeline.name}", at(pipeline)
 
 
 def _check_bounds(pipeline: Pipeline, trigger: S3Batches) -> None:
@@ -136,11 +136,7 @@ def _check_bounds(pipeline: Pipeline, trigger: S3Batches) -> None:
         if number is not None and not least <= number <= most:
             raise CompileError(
                 "ASL042",
-                _at(pipeline),
+                at(pipeline),
                 f"S3Batches({name}={number}) is out of range",
                 f"Use {least:,} to {most:,}",
             )
-
-
-def _at(pipeline: Pipeline) -> Where:
-    return replace(pipeline.where, pipeline=pipeline.name)

@@ -17,7 +17,7 @@ from asl.lowering import endings, tracking
 from asl.lowering.assets import Known
 from asl.lowering.branches import Names, Scope, sequence
 from asl.passes import PASSES
-from ingestion_assets.asset import IngestionAsset
+from asl.where import at
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline
 
@@ -64,7 +64,7 @@ def asset_layout(pipeline: Pipeline) -> Layout:
     if not pipeline.assets:
         raise CompileError(
             "ASL102",
-            _at(pipeline),
+            at(pipeline),
             "the pipeline has no assets, so there is nothing to run",
             "Add one to assets",
         )
@@ -75,7 +75,7 @@ def asset_layout(pipeline: Pipeline) -> Layout:
         named = [f"{name} ({_place(assets[name].where)})" for name in error.cycle]
         raise CompileError(
             "ASL100",
-            _at(pipeline, assets[error.cycle[0]]),
+            at(pipeline, assets[error.cycle[0]]),
             f"assets need each other in a circle: {' -> '.join(named)}",
             "Take one of these inputs away",
         ) from None
@@ -95,14 +95,14 @@ def dependencies(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
             if name not in assets and name not in sources:
                 raise CompileError(
                     "ASL002",
-                    _at(pipeline, asset),
+                    at(pipeline, asset),
                     f"input {name!r} is neither a source nor another asset of {pipeline.name}",
                     f"Known: {', '.join(sorted((assets | sources) - {asset.name}))}",
                 )
             if name in sources and name != pipeline.trigger.source:
                 raise CompileError(
                     "ASL101",
-                    _at(pipeline, asset),
+                    at(pipeline, asset),
                     f"input {name!r} is not the source that starts a run, so a run knows no file of it",
                     f"Read {pipeline.trigger.source!r}, or an asset, or give {name!r} a pipeline of its own",
                 )
@@ -118,7 +118,7 @@ def _warnings(pipeline: Pipeline, planned: Layout) -> list[Diagnostic]:
         found.append(
             Diagnostic(
                 "ASL110",
-                _at(pipeline, assets[name]),
+                at(pipeline, assets[name]),
                 f"{name} waits for {', '.join(waits.names)}{more}, though it does not read them: "
                 "a Parallel state joins all of its branches",
                 "Accept the wait, or move assets to a pipeline of their own",
@@ -127,12 +127,6 @@ def _warnings(pipeline: Pipeline, planned: Layout) -> list[Diagnostic]:
             )
         )
     return found
-
-
-def _at(pipeline: Pipeline, asset: IngestionAsset | None = None) -> Where:
-    if asset is None:
-        return replace(pipeline.where, pipeline=pipeline.name)
-    return replace(asset.where, pipeline=pipeline.name, asset=asset.name)
 
 
 def _place(where: Where) -> str:
