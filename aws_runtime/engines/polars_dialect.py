@@ -8,6 +8,7 @@ MATCHES, FINITE, IS_NAN, TO_DATE, TO_TIMESTAMP, TO_TIMESTAMPTZ, REPLACED, ITEMS,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import polars as pl
@@ -208,6 +209,13 @@ def cast(value: pl.Expr, have: pl.DataType, wanted: pl.DataType) -> pl.Expr:  # 
     if have == pl.Float64 and wanted == pl.Float32:
         narrow = value.cast(pl.Float32, strict=False)
         return pl.when(narrow.is_infinite() & value.is_finite()).then(None).otherwise(narrow)
+    if have.is_numeric() and wanted == pl.Boolean:
+        return value != 0
+    if have == pl.Boolean:
+        value = value.cast(pl.Int8)
+    if isinstance(wanted, pl.Decimal) and have != pl.String:
+        # Straight to a precision that is all scale, Polars fails instead of giving null.
+        value = value.cast(pl.Decimal(38, wanted.scale), strict=False)
     castable = have.is_numeric() or have in (pl.Boolean, pl.String)
     if castable and (wanted.is_numeric() or wanted == pl.Boolean):
         return value.cast(wanted, strict=False)
@@ -232,7 +240,7 @@ def as_text(value: pl.Expr, have: pl.DataType) -> pl.Expr:  # noqa: PLR0911 - on
             return shown + "+00" if have.time_zone else shown
         case pl.Float32() | pl.Float64():
             shown = value.cast(pl.String)
-            return pl.when(value.is_nan()).then(pl.lit("nan")).otherwise(_exponent(value, shown))
+            return pl.when(value.is_nan()).then(pl.lit("nan")).otherwise(_notation(value, shown))
         case pl.Binary():
             return value.map_elements(_bytes_as_text, return_dtype=pl.String)
         case pl.Decimal() | pl.Boolean() | pl.Date():
@@ -243,11 +251,21 @@ def as_text(value: pl.Expr, have: pl.DataType) -> pl.Expr:  # noqa: PLR0911 - on
             return value.cast(pl.String, strict=False)
 
 
-def _exponent(value: pl.Expr, shown: pl.Expr) -> pl.Expr:
-    """Small numbers with an exponent, as DuckDB writes them and Polars does not."""
-    small = value.is_finite() & (value.abs() < 1e-4) & (value != 0)
-    spelled = value.map_elements(repr, return_dtype=pl.String)
-    return pl.when(small).then(spelled).otherwise(shown)
+def _notation(value: pl.Expr, shown: pl.Expr) -> pl.Expr:
+    """Exponents where DuckDB writes them: below 0.0001, and from 1e16 on."""
+    size = value.abs()
+    unlike = value.is_finite() & (value != 0) & ((size < 1e-4) | (size >= 1e5))
+    spelled = pl.when(unlike).then(shown).map_elements(_number_as_text, return_dtype=pl.String)
+    return pl.coalesce(spelled, shown)
+
+
+def _number_as_text(shown: str) -> str:
+    number = Decimal(shown).normalize()
+    size = number.adjusted()
+    if -5 < size < 16:
+        plain = f"{number:f}"
+        return plain if "." in plain else f"{plain}.0"
+    return f"{number.scaleb(-size):f}e{'-' if size < 0 else '+'}{abs(size):02d}"
 
 
 def _bytes_as_text(data: bytes) -> str:
