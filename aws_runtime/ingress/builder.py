@@ -203,7 +203,7 @@ def _resume(clients: Clients, settings: BatchSettings, batches: Sequence[tuple[s
     for item in read_items(clients.dynamodb, settings.batches_table, keys) if keys else ():
         batch = Batch.from_item(item)
         if batch.status == "manifested":
-            launch(clients, settings, batch)
+            launch(clients, settings, batch, again=True)
 
 
 def _put_next(job: _Job, last: Batch | None, waiting: Sequence[Arrival]) -> tuple[Batch | None, int]:

@@ -33,14 +33,22 @@ def settle(clients: Clients, settings: BatchSettings, batch: Batch) -> None:
         write_items(clients.dynamodb, settings.tracking_table, missing)
 
 
-def launch(clients: Clients, settings: BatchSettings, batch: Batch) -> executions.Started:
+def launch(
+    clients: Clients, settings: BatchSettings, batch: Batch, *, again: bool = False
+) -> executions.Started:
     """Do step 4 for a `manifested` batch; one that was sent again has its items and its manifest.
+
+    Args:
+        clients: AWS.
+        settings: The pipeline's.
+        batch: As the table has it.
+        again: Whether somebody may have done it before, in part or in whole.
 
     Raises:
         ClientError: AWS refuses; the next one to meet the batch does this again.
     """
     if batch.files is not None:
-        record_files(clients, settings, batch)
+        (settle if again else record_files)(clients, settings, batch)
         bucket, _, key = batch.manifest.removeprefix("s3://").partition("/")
         clients.s3.put_object(
             Bucket=bucket, Key=key, Body=manifest(batch, settings.pipeline), ContentType="application/json"

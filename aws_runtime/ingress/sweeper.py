@@ -186,7 +186,7 @@ def _launch(run: _Run, item: Item) -> str | None:
     batch = Batch.from_item(item)
     if run.settings.batches is None:
         return None
-    started = launch(run.clients, run.settings.batches, batch)
+    started = launch(run.clients, run.settings.batches, batch, again=True)
     if started.since is not None and started.since > run.now - ASK_AFTER:
         return "launched"
     # It had started before, and its machine has not taken the batch up: has it died?

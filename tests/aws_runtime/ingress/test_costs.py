@@ -1,7 +1,7 @@
 """What a file costs on its way through the front door, counted in calls and write units, not timed."""
 
 import pytest
-from door_world import START, arrivals, front_door
+from door_world import arrivals, front_door
 from test_queue_faults import routed
 from write_units import billed, index_units, item_units, size_of
 
@@ -34,10 +34,6 @@ def test_sizes_as_aws_counts_them():
     assert [index_units(*pair) for pair in ((None, live), (live, live), (live, later), (live, {}))] == [1, 0, 2, 1]
 
 
-def test_batches_of_ten_stay_below_the_bound():
-    pass
-
-
 def test_messages_of_ten_cost_two_write_units_a_file(account):
     bill, calls = batches_bill(10)
     assert sum(bill.units.values()) / FILES <= 2.2
@@ -67,21 +63,21 @@ def test_messages_of_ten_that_never_meet_a_batchs_beginning(account, offset):
                 door.play()
         assert door.statuses() == {"completed": FILES // 10}
     assert sum(bill.units.values()) / FILES <= 2.2
-    # Nothing is asked for again and again: at most eight calls a batch, whatever its size.
-    assert bill.calls["Query"] <= FILES // 10 + 1
+    assert bill.calls["Query"] == FILES // 10 + 1
+    # Six of the builder's own, two of the machine's, and what tells others.
     assert "Scan" not in bill.calls
 
 
 def test_one_message_an_invocation_costs_no_more_than_written_down(account):
     bill, calls = batches_bill(1)
-    assert sum(bill.units.values()) / FILES <= 3.9
+    assert sum(bill.units.values()) / FILES <= 3.4
     assert calls["Query"] == FILES
     assert calls["StartExecution"] == FILES // 10
 
 
 def test_larger_batches_cost_fewer_calls_a_manifest(account):
     bill, calls = batches_bill(100, files=200, BATCH_FILES="100")
-    assert sum(bill.units.values()) / 200 <= 1.7
+    assert sum(bill.units.values()) / 200 <= 1.5
     assert calls == {
         "Query": 2,
         "BatchGetItem": 3,
@@ -114,7 +110,6 @@ def test_the_orchestrator_and_its_machine_write_a_row_twice(account):
         assert door.statuses() == {"done": 10}
     assert bill.calls == {"BatchGetItem": 1, "StartExecution": 10, "PutItem": 10, "UpdateItem": 10}
     assert sum(bill.units.values()) / 10 <= 5
-    assert START
 
 
 def test_a_sweep_reads_what_is_unfinished_and_no_more(account):
