@@ -26,6 +26,8 @@ from aws_runtime.materialize import materialize
 from aws_runtime.plan import AssetPlan
 from aws_runtime.records import places
 
+#: Files of a batch whose steps run at once: small ones leave a cluster idle one by one.
+PARALLEL = 4
 #: Of this machine's memory, what the driver's heap takes where no cluster has set it.
 HEAP_SHARE = 0.25
 
@@ -87,10 +89,11 @@ def main(given: Sequence[str]) -> dict[str, Any]:
     with work.work_folder() as folder:
         spark = session(limits(folder))
     try:
-        record = materialize(plan, event, at, limits=limits, direct=reads_s3(spark))
+        record = materialize(plan, event, at, limits=limits, direct=reads_s3(spark), parallel=PARALLEL)
     finally:
         spark.stop()
-    shown = {name: record[name] for name in ("status", "rows_in", "rows_out", "rows_quarantined", "record")}
+    names = ("status", "rows_in", "rows_out", "rows_quarantined", "record", "files_in", "files_rejected")
+    shown = {name: record[name] for name in names if name in record}
     shown |= {"pipeline": plan.pipeline, "asset": plan.asset, "reason": record.get("reason")}
     sys.stdout.write(json.dumps(shown) + "\n")  # Glue sends it to CloudWatch.
     return record

@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 import aws_runtime
 import aws_runtime.glue.materialize as script
 from aws_runtime.engines import InputFile, Limits
+from aws_runtime.errors import RejectedFile
 from aws_runtime.step import run_step
 from ingestion_assets.pipelines.orders_etl import transforms
 from ingestion_assets.pipelines.orders_etl.pipeline import order_lines, pipeline
@@ -73,12 +74,10 @@ def extra_py_files(folder: Path) -> Path:
     return path
 
 
-def run_job(endpoint: str, execution: str, key: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    event = {
-        "execution": execution,
-        "event_time": TIME,
-        "inputs": {"orders": {"objects": [{"bucket": "landing", "key": key}]}},
-    }
+def run_job(
+    endpoint: str, execution: str, orders: dict[str, Any], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    event = {"execution": execution, "event_time": TIME, "inputs": {"orders": orders}}
     given = {
         "JOB_NAME": "orders_etl-order_lines",
         "plan": "s3://staging/plan.json",
@@ -108,6 +107,10 @@ def run_job(endpoint: str, execution: str, key: str, folder: Path) -> subprocess
     )
 
 
+def objects(key: str) -> dict[str, Any]:
+    return {"objects": [{"bucket": "landing", "key": key}]}
+
+
 def record(s3: Any, execution: str) -> Any:
     key = f"_runs/orders_etl/order_lines/{execution}.json"
     return json.loads(s3.get_object(Bucket="staging", Key=key)["Body"].read())
@@ -132,7 +135,7 @@ def test_same_rows_as_duckdb(endpoint: str, s3: Any, tmp_path: Path) -> None:
     key = "orders/2025-01-17/a b+c%2Fd=é.json"
     s3.upload_file(str(source), "landing", key)
 
-    done = run_job(endpoint, "run-1", key, tmp_path)
+    done = run_job(endpoint, "run-1", objects(key), tmp_path)
 
     assert done.returncode == 0, done.stderr[-3000:]
     made = record(s3, "run-1")
@@ -163,7 +166,7 @@ def test_same_rows_as_duckdb(endpoint: str, s3: Any, tmp_path: Path) -> None:
 def test_rejected_file_is_an_answer(endpoint: str, s3: Any, tmp_path: Path) -> None:
     s3.put_object(Bucket="landing", Key="orders/cut.json", Body=b'[{"order_id": "1"}, {"order_')
 
-    done = run_job(endpoint, "run-2", "orders/cut.json", tmp_path)
+    done = run_job(endpoint, "run-2", objects("orders/cut.json"), tmp_path)
 
     assert done.returncode == 0, done.stderr[-3000:]
     made = record(s3, "run-2")
@@ -171,6 +174,45 @@ def test_rejected_file_is_an_answer(endpoint: str, s3: Any, tmp_path: Path) -> N
     assert made["reason"]["code"] == "MalformedJson"
     kept = s3.list_objects_v2(Bucket="quarantine", Prefix="rejected/orders_etl/")["Contents"]
     assert sorted(item["Key"].rpartition("/")[2] for item in kept) == ["cut.json", "reason.json"]
+
+
+@pytest.mark.spark
+def test_a_batch_runs_file_by_file_in_one_session(endpoint: str, s3: Any, tmp_path: Path) -> None:
+    write_orders(tmp_path / "orders", files=6, seed=7)
+    names = sorted((tmp_path / "orders").rglob("*.json"))
+    contents = [path.read_bytes() for path in names]
+    listed = []
+    for number, content in enumerate([*contents, b'[{"order_id": "1"}, {"order_']):
+        key = f"batch/{number}.json"
+        etag = s3.put_object(Bucket="landing", Key=key, Body=content)["ETag"].strip('"')
+        listed.append(
+            {"bucket": "landing", "key": key, "etag": etag, "size": len(content), "event_time": TIME}
+        )
+    document = {"pipeline": "orders_etl", "date": "2025-01-17", "batch": 1, "bytes": 1, "files": listed}
+    s3.put_object(Bucket="landing", Key="manifests/one.json", Body=json.dumps(document))
+
+    done = run_job(endpoint, "batch-1", {"manifest": "s3://landing/manifests/one.json"}, tmp_path)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    made = record(s3, "batch-1")
+    expected, rejected, conserved = 0, 1, 0
+    for number, path in enumerate(names):
+        try:
+            alone = run_step(
+                asset_plan(pipeline, order_lines),
+                {"orders": [InputFile(str(path), f"s3://landing/batch/{number}.json")]},
+                destination=str(tmp_path / f"out-{number}"),
+                quarantine=str(tmp_path / f"quarantine-{number}"),
+                stem="expected",
+                limits=Limits(512 * 2**20, 2, str(tmp_path / "spill")),
+            )
+        except RejectedFile:
+            rejected += 1
+        else:
+            expected, conserved = expected + alone.rows_in, conserved + alone.rows_out
+    assert (made["status"], made["files_in"], made["files_rejected"]) == ("completed", 7, rejected)
+    assert (made["rows_in"], made["rows_out"]) == (expected, conserved)
+    assert len({uri.rpartition("-")[2] for uri in made["outputs"]}) == 7 - rejected
 
 
 def test_arguments_of_glue_itself_are_left_alone() -> None:

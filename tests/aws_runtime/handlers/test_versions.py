@@ -188,7 +188,7 @@ def test_both_killed_at_any_call_and_retried_in_either_order(account, first, whe
     most = [calls_of(number, first=True) for number in (0, 1)]
     # Every call of the one, each with some of the other's; random interleavings follow below.
     for one in range(most[first]):
-        for other in range(one % 4, most[1 - first], 4):
+        for other in range(one % 6, most[1 - first], 6):
             with fresh_world() as world:
                 events = two(world)
                 for number, call in ((first, one), (1 - first, other)):
@@ -196,7 +196,7 @@ def test_both_killed_at_any_call_and_retried_in_either_order(account, first, whe
                     with contextlib.suppress(Killed):
                         world.invoke(events[number])
                     heal()
-                for number in ((0, 1), (1, 0))[(one + other // 4) % 2]:
+                for number in ((0, 1), (1, 0))[(one + other // 6) % 2]:
                     world.invoke(events[number])
                 assert_only_the_newer(world, events[1], wanted)
 
