@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from asl.declared_formats import check_format
 from asl.declared_prefixes import check_prefixes
 from asl.declared_triggers import check_buckets, check_trigger
 from asl.declared_types import check_types
@@ -26,6 +27,8 @@ NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{0,28}[a-z0-9]|[a-z0-9]")
 CATALOG_NAME = re.compile(r"[a-z0-9_]{1,255}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+#: Of /tmp, what inputs may fill (`aws_runtime.storage`, which imports boto3).
+INPUT_SHARE = 0.7
 #: Types whose values each engine writes as text in its own way.
 UNNAMEABLE = ("float32", "float64", "binary", "list", "struct")
 #: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -68,6 +71,7 @@ def check(pipelines: Sequence[Pipeline]) -> None:
         _check_settings(pipeline)
         for source in pipeline.sources:
             check_days(source, at(pipeline, source))
+            check_format(source, at(pipeline, source))
         for asset in pipeline.assets:
             _check_processor(asset.processor, at(pipeline, asset))
             _check_partitions(pipeline, asset)
@@ -167,6 +171,15 @@ def _check_processor(given: Processor, where: Where) -> None:
                 f"Processor({name}={number}) is out of range",
                 f"Use {least:,} to {most:,}" + (", or a Glue job" if most == LAMBDA_SECONDS else ""),
             )
+    fits = int(given.storage_mb * 1024 * 1024 * INPUT_SHARE)
+    if given.kind == "auto" and given.threshold_bytes > fits:
+        raise CompileError(
+            "ASL035",
+            where,
+            f"Processor(threshold_bytes={given.threshold_bytes}) sends files to Lambda that its /tmp of "
+            f"{given.storage_mb} MB does not hold beside the output",
+            f"Use at most {fits:,}, or more storage_mb",
+        )
 
 
 def _check_partitions(pipeline: Pipeline, asset: IngestionAsset) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from asl import declarations
 from asl.compiler import compile_pipelines
+from aws_runtime import storage
 from ingestion_assets.errors import CompileError
 from tests.golden_files import GOLDEN
 
@@ -30,6 +32,10 @@ def test_error_line(case, update_golden, monkeypatch):
     if update_golden:
         golden.write_text(line, encoding="utf-8")
     assert line == golden.read_text(encoding="utf-8")
+
+
+def test_the_compiler_knows_what_fits_a_functions_disk():
+    assert declarations.INPUT_SHARE == storage.INPUT_SHARE
 
 
 def test_every_golden_has_its_case():
