@@ -57,11 +57,11 @@ def _conditions(given: tuple[tuple[str, str, str], ...]) -> dict[str, dict[str, 
 
 
 def wildcard_reasons(permissions: tuple[Permission, ...]) -> dict[str, str]:
-    """Return why each action on `*` has no narrower resource, by action."""
+    """Return why each action on `*`, or on all resources of a kind, has no narrower one, by action."""
     return {
         action: permission.reason
         for permission in permissions
-        if "*" in permission.resources
+        if permission.reason
         for action in permission.actions
     }
 

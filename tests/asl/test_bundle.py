@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asl.emit import transform_code
-from asl.emit.bundle import Bundle, bundle, closure, zipped
+from asl.emit.bundle import Bundle, bundle, closure, handler_bundle, zipped
 from asl.emit.imports import imports
 from ingestion_assets.pipelines.orders_etl.pipeline import order_lines, pipeline
 from ingestion_assets.plan import asset_plan
@@ -71,7 +71,10 @@ def test_transform_ships_with_the_siblings_that_it_imports():
     )
 
 
-@pytest.mark.parametrize("given", [ORDERS, TOTALS], ids=lambda b: b.name)
+FRONT_DOOR = [handler_bundle(handler) for handler in ("build_manifests", "orchestrate", "sweep")]
+
+
+@pytest.mark.parametrize("given", [ORDERS, TOTALS, *FRONT_DOOR], ids=lambda b: b.name)
 def test_every_module_in_the_zip_imports_with_the_zip_alone(given, tmp_path):
     """No module of the project is missing: the checkout is not on the path."""
     path = tmp_path / "code.zip"
@@ -125,3 +128,8 @@ def test_assets_of_one_pipeline_share_everything_but_their_plans():
         for asset in (diamond.highest, diamond.lowest)
     )
     assert {name for name in first if first[name] != second[name]} == {"plan.json"}
+
+
+def test_a_handler_that_is_not_there_is_an_error():
+    with pytest.raises(ModuleNotFoundError, match=r"aws_runtime\.handlers\.nothing"):
+        handler_bundle("nothing")

@@ -169,6 +169,10 @@ def test_statements_merge_actions_on_the_same_resources():
     ("change", "expected"),
     [
         (lambda s: s.update(Resource="*"), "on every resource"),
+        (
+            lambda s: s.update(Resource={"Fn::Sub": "arn:aws:states:${R}:1:stateMachine:*"}),
+            "on every resource",
+        ),
         (lambda s: s.update(Action=["s3:*"]), "actions s3:*"),
         (lambda s: s.update(Action="s3:GetObject", Resource=["${A}", "*"]), "s3:GetObject on every resource"),
     ],

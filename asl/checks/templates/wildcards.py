@@ -1,10 +1,11 @@
-"""ASL351: a role's statement on every resource must say why AWS offers nothing narrower.
+"""ASL351: a role's statement on every resource, or on all of one kind, must say why nothing is narrower.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/best-practices.html#grant-least-privilege
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ def check(template: dict[str, Any]) -> Iterator[Diagnostic]:
         reasons = resource.get("Metadata", {}).get("WhyEveryResource", {})
         for statement in _statements(resource["Properties"].get("Policies", [])):
             actions = _listed(statement["Action"])
-            everywhere = "*" in _listed(statement["Resource"])
+            everywhere = any(map(_everything, _listed(statement["Resource"])))
             for action in actions:
                 if "*" in action:
                     yield _found(name, f"allows the actions {action}", "Name each action")
@@ -32,6 +33,12 @@ def check(template: dict[str, Any]) -> Iterator[Diagnostic]:
                         f"allows {action} on every resource, without a reason",
                         "Name the ARN, or give its Permission a reason",
                     )
+
+
+def _everything(resource: Any) -> bool:
+    """Whether a resource is `*`, or an ARN such as `…:stateMachine:*`."""
+    text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+    return text == "*" or re.search(r":[A-Za-z-]+:\*$", text) is not None
 
 
 def _statements(value: Any) -> Iterator[dict[str, Any]]:
