@@ -10,6 +10,7 @@ a mark in the place of each broken one, so that positions stay right.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ import polars as pl
 from aws_runtime.contract import Contract
 from aws_runtime.engines import SOURCE_ROW, SOURCE_URI
 from aws_runtime.formats import csv
-from aws_runtime.formats.csv_records import Record, Shape, plain_line, quoted_part, records
+from aws_runtime.formats.csv_records import Record, Shape, quoted_part, records
 
 #: Columns of the quarantine.
 TOLD = {
@@ -32,6 +33,8 @@ TOLD = {
 }
 #: In the first field of the line that stands for a broken record; no good record holds one.
 _MARK = "\0"
+#: Stands for a quoted field while a line is looked at; a line that holds one already is looked at exactly.
+_PART = "\x01"
 #: Broken records are written to disk by this many bytes of their text.
 _SPOOL_BYTES = 8 * 1024 * 1024
 #: Where more lines than one in so many are odd, the reference reads all of them.
@@ -89,27 +92,32 @@ def _survey(source: csv.Source, shape: Shape) -> tuple[int, pl.Series | None]:
     """How many lines are plain records, and the numbers of the others from 0; None to read each exactly."""
     if not source.prepared.valid or source.prepared.longest > shape.max_bytes:
         return 0, None
-    prepared, line, number = source.prepared, pl.col("line"), (shape.fields or 1) - 1
-    delimiters = line.str.count_matches(shape.delimiter, literal=True)
-    odd = line.str.strip_chars_end("\r").str.len_bytes() == 0
+    prepared, line = source.prepared, pl.col("line")
+    odd = line.is_in(["", "\r"])
     if prepared.controls:
         odd |= line.str.contains("(?s)\\x00|\r.")
+    bare = line
     if prepared.quoted:
-        # Only lines that hold a quote are looked at in full.
+        # Quoted fields become marks; a mark that is no whole field, or a quote that is left, is odd.
         quoted = pl.when(line.str.contains(shape.quote, literal=True)).then(line)
-        odd |= ~quoted.str.contains(rf"\A(?:{plain_line(shape)})\z").fill_null(True)
-        bare = quoted.str.replace_all(quoted_part(shape), "")
-        delimiters = pl.coalesce(bare.str.count_matches(shape.delimiter, literal=True), delimiters)
-    odd |= delimiters != number
-    lines = pl.scan_lines(source.prepared.path, name="line", row_index_name="number", glob=False)
+        marked = quoted.str.replace_all(quoted_part(shape), _PART)
+        odd |= marked.str.contains(_misplaced(shape)).fill_null(False)
+        bare = pl.coalesce(marked, line)
+    odd |= bare.str.count_matches(shape.delimiter, literal=True) != (shape.fields or 1) - 1
+    lines = pl.scan_lines(prepared.path, name="line", row_index_name="number", glob=False)
     lines = lines.slice(source.header.lines).select("number", odd.alias("odd"))
-    total, found = pl.collect_all(
-        [lines.select(pl.len()), lines.filter("odd").select("number")], engine="streaming"
-    )
-    if len(found) * _SELDOM > total.item():
+    found = lines.filter("odd").select("number").collect(engine="streaming")
+    total = prepared.lines - source.header.lines
+    if len(found) * _SELDOM > total:
         return 0, None
     # Numbered lines arrive in order, but nothing promises it.
-    return total.item() - len(found), found["number"].sort()
+    return total - len(found), found["number"].sort()
+
+
+def _misplaced(shape: Shape) -> str:
+    """A regex of marks that are no whole field, and of quotes."""
+    delimiter = re.escape(shape.delimiter)
+    return f"[^{delimiter}]{_PART}|{_PART}[^{delimiter}\r]|{re.escape(shape.quote)}"
 
 
 def _scan(path: str, header: csv.Header, shape: Shape, skip: int, marked: bool) -> pl.LazyFrame:

@@ -276,9 +276,7 @@ def _function(name: str, value: pl.Expr, args: Sequence[Any]) -> _Node:  # noqa:
         case "TO_DATE":
             return _Node(value.str.to_date("%Y-%m-%d", strict=False), pl.Date())
         case "TO_TIMESTAMP":
-            text = value.str.replace(" ", "T", literal=True)
-            parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us")
-            return _Node(parsed, pl.Datetime("us"))
+            return _Node(_timestamp(value.str.replace(" ", "T", literal=True)), pl.Datetime("us"))
         case "TO_TIMESTAMPTZ":
             text = value.str.replace(" ", "T", literal=True).str.replace("Z", "+00:00", literal=True)
             parsed = text.str.to_datetime(
@@ -287,6 +285,15 @@ def _function(name: str, value: pl.Expr, args: Sequence[Any]) -> _Node:  # noqa:
             return _Node(parsed, pl.Datetime("us", "UTC"))
         case _:
             raise ValueError(f"{name} is no function of the Polars dialect")
+
+
+def _timestamp(text: pl.Expr) -> pl.Expr:
+    """Looking for a fraction takes as long as the rest, so only texts that are long enough are asked."""
+    short = text.str.len_bytes() == 19
+    form = "%Y-%m-%dT%H:%M:%S"
+    whole = pl.when(short).then(text).str.to_datetime(form, strict=False, time_unit="us")
+    longer = pl.when(~short).then(text).str.to_datetime(f"{form}%.f", strict=False, time_unit="us")
+    return pl.coalesce(whole, longer)
 
 
 def _exprs(nodes: Sequence[_Node]) -> list[pl.Expr]:

@@ -54,6 +54,7 @@ class Prepared:
     Args:
         path: UTF-8 without a mark; lines end in LF or CRLF.
         longest: Bytes of its longest line, or a little more.
+        lines: How many it has.
         valid: Whether all of it is UTF-8; only a file declared to be can have lines that are not.
         quoted: Whether it holds the quote.
         doubled: Whether it holds two quotes side by side, as an empty quoted field has them.
@@ -62,6 +63,7 @@ class Prepared:
 
     path: str
     longest: int
+    lines: int
     valid: bool
     quoted: bool = True
     doubled: bool = True
@@ -90,7 +92,7 @@ def prepare(path: str, uri: str, options: Options, work: Path) -> Prepared:
         fallback = options.fallback_encoding if lenient else None
         path = _rewritten(path, uri, fallback, seen, _fresh(work))
         seen = _inspect(path, options.quote)
-    return Prepared(path, seen.longest, seen.valid, seen.quoted, seen.doubled, seen.controls)
+    return Prepared(path, seen.longest, seen.lines, seen.valid, seen.quoted, seen.doubled, seen.controls)
 
 
 def _fresh(work: Path) -> Path:
@@ -150,6 +152,7 @@ class _Seen:
 
     valid: bool = True
     longest: int = 0
+    lines: int = 0
     carriages: bool = False
     quoted: bool = False
     doubled: bool = False
@@ -168,12 +171,13 @@ def _inspect(path: str, quote: str) -> _Seen:
             if seen.valid and not (block and block.isascii() and not decoder.getstate()[0]):
                 seen.valid = _decodes(decoder, block)
             if not block:
-                seen.longest = max(seen.longest, since)
+                seen.longest, seen.lines = max(seen.longest, since), seen.lines + bool(since)
                 return seen
             if not ended and (b"\n" in block or b"\r" in block):
                 ended, seen.carriages = True, b"\n" not in block
             _note(block, mark, seen)
             first, last = block.find(b"\n"), block.rfind(b"\n")
+            seen.lines += block.count(b"\n")
             if first < 0:
                 since += len(block)
             else:
