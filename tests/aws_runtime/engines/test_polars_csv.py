@@ -99,6 +99,7 @@ piece = st.sampled_from(
         b"\xc3\xa9",
         b"\xe9",
         b"\0",
+        b"\x01",
         b";",
         b"'",
     ]
