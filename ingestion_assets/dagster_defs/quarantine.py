@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aws_runtime.contract import Contract
@@ -107,11 +108,20 @@ def written_schema(uris: Sequence[str], opener: Opener, contract: Contract) -> d
     return dg.TableSchema(
         [
             declared[field.name]
-            if types.get(field.name) == field.type
-            else dg.TableColumn(field.name, str(field.type))
+            if types.get(field.name) == _narrow(field.type)
+            else dg.TableColumn(field.name, str(_narrow(field.type)))
             for field in schema
         ]
     )
+
+
+def _narrow(kind: pa.DataType) -> pa.DataType:
+    """Return the type without its offsets' width, which Polars notes in its files and Parquet does not have."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_narrow(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_narrow(kind.value_type))
+    return {pa.large_string(): pa.string(), pa.large_binary(): pa.binary()}.get(kind, kind)
 
 
 def _cell(value: Any) -> str:

@@ -5,6 +5,7 @@ import gzip
 import io
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
@@ -82,3 +83,16 @@ def test_values_are_cleaned_and_computed(tmp_path):
     assert first["remarks"] == 'so, "new"\r\nline'
     assert (second["discount_share"], second["line_total"]) == (0.0, 10.0)
     assert (second["remarks"], second["sold_at"]) == (None, None)
+
+
+def test_the_columns_written_are_shown_with_the_contracts_types_and_rules(tmp_path):
+    made = write_sales(tmp_path / LANDING, files=4)
+    assert made.files == 4
+    with dg.DagsterInstance.ephemeral() as instance:
+        materialize_pipeline(pipeline, tmp_path, instance=instance)
+        (event,) = instance.fetch_materializations(dg.AssetKey(["csv_to_parquet", "sales"]), limit=1).records
+    schema = event.asset_materialization.metadata["dagster/column_schema"].value
+    columns = {column.name: column for column in schema.columns}
+    assert (columns["order_id"].type, columns["sold_at"].type) == ("string", "timestamp[us]")
+    assert not columns["order_id"].constraints.nullable
+    assert columns["units"].constraints.other == ["greater_than_or_equal_to(min_value=1)"]
