@@ -12,6 +12,7 @@ from aws_runtime.identity import (
     combined_digest,
     decode_notification_key,
     parse_event_time,
+    source_digest,
     stem,
 )
 
@@ -23,6 +24,11 @@ def test_stem_of_a_known_file():
     assert (
         stem(parse_event_time("2025-01-17T10:15:02Z"), identity.digest) == "20250117T101502Z-83d3c489d68fefa7"
     )
+
+
+def test_the_source_of_a_known_file_has_no_version():
+    # printf 'landing/orders/a.json' | sha256sum
+    assert source_digest("landing", "orders/a.json") == "bd0a7f1d6230db66"
 
 
 def test_the_same_instant_in_any_zone_is_one_name():

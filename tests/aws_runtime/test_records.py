@@ -12,7 +12,7 @@ from aws_runtime.contract import Contract
 from aws_runtime.errors import RejectedFile
 from aws_runtime.partitions import HIVE_NULL, partition_folder
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
-from aws_runtime.records import FileEntry, places
+from aws_runtime.records import Batch, FileEntry, places
 from aws_runtime.step import StepResult
 
 EMPTY = Contract("Empty", ())
@@ -32,9 +32,9 @@ def result(violations):
     return StepResult({"orders": 10**12}, 10**12, 10**12, 0, (), (), violations)
 
 
-def completed(outputs, quarantine=(), violations=None):
+def completed(outputs, quarantine=(), violations=None, batch=None):
     return records.completed(
-        result(violations or {}), PLAN, AT, "0" * 16, outputs=outputs, quarantine=quarantine
+        result(violations or {}), PLAN, AT, "0" * 16, outputs=outputs, quarantine=quarantine, batch=batch
     )
 
 
@@ -70,6 +70,34 @@ def test_a_record_is_bounded_whatever_the_run_did(data):
         assert set(record["outputs"]) <= {entry.uri for entry in entries}
     assert size(record) < records.RECORD_BYTES
     assert record["status"] == "completed" or record["reason"]["code"] == "TooManyPartitions"
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHARACTERS, st.integers(0, 1_000), CHARACTERS, st.integers(0, 10_000), st.integers(0, 120))
+def test_the_record_of_a_batch_is_bounded_whatever_was_rejected(character, length, other, reason, rejected):
+    """Everything at its largest at once: as many partitions as are registered, URIs, rules, reasons."""
+    days = (str(date(2015, 1, 1) + timedelta(n)) for n in range(3_653))
+    entries = [FileEntry(f"{AT.destination}dt={day}/{character * length}", 1, {"dt": day}) for day in days]
+    errors = {
+        f"{i:016x}": RejectedFile("C" + other * reason, other * reason, f"s3://landing/{character * length}")
+        for i in range(rejected)
+    }
+    violations = {f"orders.{i}{character * length}": i for i in range(300)}
+    uris = [f"s3://quarantine/{i}{character * length}" for i in range(200)]
+    record = completed(entries, uris, violations, Batch(rejected + 7, 3, errors))
+    assert size(record) < records.RECORD_BYTES
+    assert (record["files_in"], record["files_superseded"]) == (rejected + 7, 3)
+    assert record["files_rejected"] == rejected
+    assert list(record["rejected"]) == list(errors)[:50]
+    assert all(len(one["message"]) <= 400 and one["code"] for one in record["rejected"].values())
+    assert sum(record["violations"].values()) == sum(violations.values())
+
+
+def test_steps_add_up():
+    one = StepResult({"orders": 3}, 4, 2, 2, (), (), {"a": 1, "b": 2})
+    other = StepResult({"orders": 5}, 6, 6, 0, (), (), {"b": 1})
+    assert records.summed([one, other], PLAN) == StepResult({"orders": 8}, 10, 8, 2, (), (), {"a": 1, "b": 3})
+    assert records.summed([], PLAN) == StepResult({"orders": 0}, 0, 0, 0, (), (), {})
 
 
 @settings(max_examples=60, deadline=None)
