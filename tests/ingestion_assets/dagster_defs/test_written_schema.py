@@ -5,7 +5,7 @@ from pathlib import Path
 import pandera.polars
 import polars as pl
 import pyarrow as pa
-import pypa.parquet as pq
+import pyarrow.parquet as pq
 
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.dagster_defs.quarantine import written_schema
