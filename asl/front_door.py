@@ -34,6 +34,8 @@ LAYER = "front_door"
 #: What the functions import beside boto3, which Lambda has.
 REQUIREMENTS = ("aws-lambda-powertools",)
 MEMORY_MB, STORAGE_MB = 512, 512
+#: No pipeline is called so: an asset may be called as a function of the front door is.
+LOGS = "/aws/lambda/${AWS::StackName}/front-door"
 HANDLER_SECONDS, SWEEPER_SECONDS = 60, 240
 SWEEP_MINUTES = 5
 #: A function that is throttled must not see its messages again before it is done.
@@ -95,7 +97,7 @@ def of_bucket(bucket: str, pipelines: Sequence[Pipeline]) -> Iterator[Resource]:
         function,
         "orchestrate",
         owners,
-        log_group=f"/aws/lambda/${{AWS::StackName}}/orchestrator/{bucket}",
+        log_group=f"{LOGS}/{bucket}/orchestrator",
         allowed=permissions.orchestrator(bucket, pipelines),
         environment={
             "METADATA_TABLE": f"${{{metadata}}}",
@@ -123,7 +125,7 @@ def of_pipeline(pipeline: Pipeline) -> Iterator[Resource]:
         function,
         "sweep",
         name,
-        log_group=f"/aws/lambda/${{AWS::StackName}}/{name}/sweeper",
+        log_group=f"{LOGS}/{name}/sweeper",
         allowed=permissions.sweeper(pipeline),
         environment=_sweeper_environment(pipeline),
         description=f"Starts what waits too long, and tells what died, in {name}",
@@ -143,7 +145,7 @@ def _builder(pipeline: Pipeline) -> Iterator[Resource]:
         function,
         "build_manifests",
         name,
-        log_group=f"/aws/lambda/${{AWS::StackName}}/{name}/manifest_builder",
+        log_group=f"{LOGS}/{name}/manifest_builder",
         allowed=permissions.builder(pipeline),
         environment=builder_environment(pipeline),
         description=f"Makes batches of the files of {name}",

@@ -42,7 +42,7 @@ PARAMETERS: dict[str, Any] = {
     "VpcSubnetIds": {
         "Type": "CommaDelimitedList",
         "Default": "",
-        "Description": "Subnets of the Lambda functions; empty to run them outside a VPC",
+        "Description": "Subnets of the Lambda functions that read and write data; empty to run them outside a VPC",
     },
     "VpcSecurityGroupIds": {
         "Type": "CommaDelimitedList",

@@ -314,3 +314,22 @@ def test_pipelines_may_not_share_a_crawler():
     first, second = replace(diamond, catalog=catalog), replace(customer_value, catalog=catalog)
     with pytest.raises(CompileError, match=r"ASL037 diamond .*'nightly'"):
         compile_pipelines([first, second])
+
+
+@pytest.mark.parametrize(
+    "trigger", [ia.S3Event("readings"), ia.S3Queue("readings"), ia.S3Batches("readings")]
+)
+def test_assets_may_be_called_as_what_stands_at_the_front_door(trigger):
+    names_ = ("sweeper", "manifest_builder", "orchestrator", "arrivals")
+    assets = tuple(
+        replace(
+            diamond.assets[-1],
+            name=name,
+            destination=replace(diamond.assets[-1].destination, prefix=f"{name}/", table=name),
+        )
+        for name in names_
+    )
+    groups = [
+        group.name for group in kinds(made(replace(behind(trigger), assets=assets, name="sensors")), LogGroup)
+    ]
+    assert len(set(groups)) == len(groups)
