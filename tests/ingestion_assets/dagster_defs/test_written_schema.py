@@ -34,7 +34,7 @@ def test_polars_and_pyarrow_show_the_same_columns(tmp_path: Path) -> None:
     narrow = pa.schema(
         {"label": pa.string(), "items": pa.list_(item), "raw": pa.binary(), "total": pa.string()}
     )
-    pq.write_table(pa.Table.from_pylist(rows.to_dicts(), schema=narrow), tmp_path / "npa.parquet")
+    pq.write_table(pa.Table.from_pylist(rows.to_dicts(), schema=narrow), tmp_path / "narrow.parquet")
     contract = lower_contract(Basket, Where("baskets.py", 1))
     shown = [
         written_schema([str(tmp_path / f"{name}.parquet")], LocalSite(tmp_path).open, contract)
