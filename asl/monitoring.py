@@ -117,7 +117,7 @@ def _dead_letters(queue: str, name: str, *told: Pipeline) -> Alarm:
 
 def _errors(function: str, what: str, told: Sequence[Pipeline]) -> Alarm:
     return _alarm(
-        f"{function}ErrorsAlarm",
+        f"{function}FaultsAlarm",
         f"{what} has failed for 15 minutes; see its log",
         "AWS/Lambda|Errors",
         ("FunctionName", f"${{{function}}}"),

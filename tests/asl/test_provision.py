@@ -262,8 +262,8 @@ def test_what_waits_or_fails_at_the_front_door_is_told(trigger, owner, function)
     assert (dead.metric, dead.threshold) == ("ApproximateNumberOfMessagesVisible", 0)
     age = found[f"{owner}{kind}ArrivalsAgeAlarm"]
     assert (age.metric, age.threshold, age.statistic) == ("ApproximateAgeOfOldestMessage", 900, "Maximum")
-    assert found[f"{function}ErrorsAlarm"].dimensions == {"FunctionName": f"${{{function}}}"}
-    assert found["DiamondSweeperErrorsAlarm"].topics == ("DiamondAlerts",)
+    assert found[f"{function}FaultsAlarm"].dimensions == {"FunctionName": f"${{{function}}}"}
+    assert found["DiamondSweeperFaultsAlarm"].topics == ("DiamondAlerts",)
 
 
 @pytest.mark.parametrize("trigger", [ia.S3Queue("readings"), ia.S3Batches("readings")])
