@@ -8,8 +8,8 @@ reasons need be computed for the bad ones only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from aws_runtime.checks import CHECKS
 from aws_runtime.coercion import (
@@ -106,25 +106,44 @@ def projection(contract: Contract, dialect: Dialect, frame: Frame) -> tuple[tupl
     return (*typed, *raw)
 
 
-def violations(contract: Contract, dialect: Dialect, frame: Frame) -> tuple[Violation, ...]:
-    """Every way in which a row can break the contract, in the contract's order."""
+def violations(
+    contract: Contract, dialect: Dialect, frame: Frame, unread: str | None = None
+) -> tuple[Violation, ...]:
+    """Every way in which a row can break the contract, in the contract's order.
+
+    Args:
+        contract: What the rows must keep.
+        dialect: The engine's SQL.
+        frame: The columns at hand.
+        unread: SQL, never NULL, of the rows that are broken records: they have no values, so they break
+            no rule, and their nulls repeat nothing.
+    """
+    apart = [] if unread is None else [f"({unread})"]
     found: list[Violation] = []
     for column in contract.columns:
         if column.name in frame or column.required:
-            found.extend(_of_column(column, contract, dialect, frame))
+            found.extend(_of_column(column, contract, dialect, frame, apart))
     found.extend(
-        _repeated(f"({','.join(keys)}).unique", keys, contract, dialect, frame) for keys in contract.unique
+        _repeated(f"({','.join(keys)}).unique", keys, contract, dialect, frame, apart)
+        for keys in contract.unique
     )
-    return tuple(found)
+    return tuple(
+        replace(v, predicate="(" + " AND ".join([*(f"NOT {one}" for one in apart), v.predicate]) + ")")
+        if apart
+        else v
+        for v in found
+    )
 
 
-def _of_column(column: Column, contract: Contract, dialect: Dialect, frame: Frame) -> Iterator[Violation]:
+def _of_column(
+    column: Column, contract: Contract, dialect: Dialect, frame: Frame, apart: Sequence[str]
+) -> Iterator[Violation]:
     if (broken := _not_coerced(column, dialect, frame)) is not None:
         yield broken
     if not column.nullable:
         yield _null(column, dialect, frame)
     if column.unique:
-        yield _repeated(f"{column.name}.unique", (column.name,), contract, dialect, frame)
+        yield _repeated(f"{column.name}.unique", (column.name,), contract, dialect, frame, apart)
     for rule in column.rules:
         yield _rule(column, rule, dialect)
 
@@ -161,8 +180,13 @@ def _null(column: Column, dialect: Dialect, frame: Frame) -> Violation:
     )
 
 
-def _repeated(
-    rule: str, keys: tuple[str, ...], contract: Contract, dialect: Dialect, frame: Frame
+def _repeated(  # noqa: PLR0917 - what a rule of several columns is made of
+    rule: str,
+    keys: tuple[str, ...],
+    contract: Contract,
+    dialect: Dialect,
+    frame: Frame,
+    apart: Sequence[str],
 ) -> Violation:
     """Every row that shares its key with another, null keys included, as Pandera reports it."""
     by_name = {c.name: c for c in contract.columns}
@@ -170,7 +194,7 @@ def _repeated(
         broken.predicate for key in keys if (broken := _not_coerced(by_name[key], dialect, frame)) is not None
     ]
     # A value that could not be converted is NULL here, but is no duplicate of a real null.
-    partition = ", ".join([*(dialect.quote(key) for key in keys), *failed])
+    partition = ", ".join([*(dialect.quote(key) for key in keys), *failed, *apart])
     predicate = f"COUNT(*) OVER (PARTITION BY {partition}) > 1"
     shown = ", ', ', ".join(
         f"COALESCE(SUBSTR({as_text(dialect.quote(key), dialect)}, 1, {QUOTED}), 'null')" for key in keys

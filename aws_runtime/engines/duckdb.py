@@ -118,7 +118,8 @@ class DuckDBEngine:
         columns = [*(f"{sql} AS {quote(name)}" for name, sql in projection(contract, DUCKDB, types)), *hidden]
         typed = self._name("typed")
         self._view(typed, f"SELECT {', '.join(columns)} FROM {given}")
-        broken = violations(contract, DUCKDB, types)
+        unread = f"{_REASON} IS NOT NULL" if _REASON in types else None
+        broken = violations(contract, DUCKDB, types, unread)
         flags = [f"{v.predicate} AS {_flag(i)}" for i, v in enumerate(broken)]
         judged = self._name("judged")
         with _reading_again(self):

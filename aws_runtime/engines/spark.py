@@ -169,7 +169,8 @@ class SparkEngine:
             raise RejectedFile("MissingColumns", f"{stage} lacks {', '.join(missing)}", stage)
         known = self.reads.get(id(frame), Read(frame))
         dialect = known.dialect
-        found = violations(contract, dialect, types)
+        unread = f"{SOURCE_ERROR} IS NOT NULL" if SOURCE_ERROR in types else None
+        found = violations(contract, dialect, types, unread)
         flags = {v.id: f"v{i}" for i, v in enumerate(found)}
         typed = [f.expr(sql).alias(name) for name, sql in projection(contract, dialect, types)]
         hidden = [
