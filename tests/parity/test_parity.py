@@ -1,4 +1,4 @@
-"""Every asset of every pipeline, on DuckDB and on Spark: the same rows, types, quarantine and counts."""
+"""Every asset of every pipeline, on every engine that can: the same rows, types, quarantine and counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from contract_data import line, value
+from contract_data import Wishes, csv_file, line, value, wishes
 from step_outcome import assert_equal
 
 from aws_runtime.engines import InputFile
@@ -24,11 +24,21 @@ PLANS = [asset_plan(pipeline, asset) for pipeline in discover() for asset in pip
 by_asset = pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.pipeline}-{plan.asset}")
 
 
-def write_input(given: InputPlan, rng: random.Random, folder: Path, badness: float, count: int) -> InputFile:
-    """Write a file of random records as the input is read: NDJSON, or Parquet of an upstream asset."""
-    if given.format.name == "json":
+def write_input(
+    given: InputPlan,
+    rng: random.Random,
+    folder: Path,
+    badness: float,
+    count: int,
+    wanted: Wishes | None = None,
+) -> InputFile:
+    """Write a file of random records as the input is read: NDJSON, CSV, or Parquet of an upstream asset."""
+    if given.format.name == "csv":
+        path = folder / f"{given.name}.csv"
+        path.write_bytes(csv_file(rng, given.contract, given.format.options, badness, count, wanted))
+    elif given.format.name == "json":
         path = folder / f"{given.name}.json"
-        path.write_bytes(b"".join(line(rng, given.contract, badness) + b"\n" for _ in range(count)))
+        path.write_bytes(b"".join(line(rng, given.contract, badness, wanted) + b"\n" for _ in range(count)))
     else:
         path = folder / f"{given.name}.parquet"
         rows = [
@@ -45,7 +55,8 @@ def test_same_result_on_random_records(
     plan: AssetPlan, seed: int, badness: float, spark: Any, tmp_path: Path
 ) -> None:
     rng = random.Random(seed)
-    inputs = {given.name: [write_input(given, rng, tmp_path, badness, 400)] for given in plan.inputs}
+    wanted = wishes(plan.output.contract)
+    inputs = {given.name: [write_input(given, rng, tmp_path, badness, 400, wanted)] for given in plan.inputs}
     both = assert_equal(plan, inputs, tmp_path)
     assert both.rejected is None
     assert both.rows or badness == 0.5

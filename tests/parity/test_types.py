@@ -1,4 +1,4 @@
-"""A contract of every type and every check, from JSON and from Parquet, on DuckDB and on Spark."""
+"""A contract of every type and every check, from each format, on every engine that can."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from contract_data import same
-from step_outcome import assert_equal
+from step_outcome import assert_equal, engines
 from test_parity import write_input
 
 from aws_runtime.contract import Column, Contract, DataType, Field, Rule, Severity
+from aws_runtime.engines import InputFile
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
 
 pytestmark = pytest.mark.spark
@@ -39,6 +40,12 @@ def contract(name: str, *, loose: bool) -> Contract:
         for i, kind in enumerate((*LEAVES, *NESTED))
     )
     return Contract(name, columns)
+
+
+def flat(name: str, *, loose: bool) -> Contract:
+    """As `contract`, without what CSV cannot hold."""
+    whole = contract(name, loose=loose)
+    return Contract(name, whole.columns[: len(LEAVES)])
 
 
 def ruled(severity: Severity) -> Contract:
@@ -75,7 +82,7 @@ def ruled(severity: Severity) -> Contract:
 
 
 def plan(source: Contract, output: Contract, form: str, by: tuple[PartitionPlan, ...] = ()) -> AssetPlan:
-    given = InputPlan("frame", FormatPlan(form), source, origin="source" if form == "json" else "asset")
+    given = InputPlan("frame", FormatPlan(form), source, origin="asset" if form == "parquet" else "source")
     return AssetPlan("types", "all", f"{same.__module__}:{same.__name__}", (given,), OutputPlan(output, by))
 
 
@@ -88,9 +95,34 @@ def test_every_type(form: str, seed: int, spark: Any, tmp_path: Path) -> None:
     assert both.quarantine
 
 
-@pytest.mark.parametrize("severity", list(Severity))
-def test_every_check(severity: Severity, spark: Any, tmp_path: Path) -> None:
-    made = plan(ruled(severity), ruled(severity), "json")
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_every_leaf(form: str, spark: Any, tmp_path: Path) -> None:
+    made = plan(flat("Loose", loose=True), flat("Strict", loose=False), form)
+    assert "polars" in engines(made)
+    inputs = {"frame": [write_input(made.inputs[0], random.Random(4), tmp_path, 0.02, 300)]}
+    both = assert_equal(made, inputs, tmp_path)
+    assert both.rows
+    assert both.quarantine
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_records_that_cannot_be_read_break_no_rule(form: str, spark: Any, tmp_path: Path) -> None:
+    text, number = DataType("string"), DataType("int64")
+    given = Contract("Keyed", (Column("key", text, nullable=True, unique=True), Column("n", number)))
+    path = tmp_path / "file"
+    sound = {"json": '{"key": null, "n": 1}', "csv": ",1"}[form]
+    path.write_text("\n".join([*(["key,n"] if form == "csv" else []), sound, "oops", "oops"]))
+    both = assert_equal(
+        plan(given, given, form), {"frame": [InputFile(str(path), "s3://landing/f")]}, tmp_path
+    )
+    assert (len(both.rows), both.counts[-1]) == (1, {"frame.record.malformed": 2})
+
+
+@pytest.mark.parametrize(
+    ("severity", "form"), [(Severity.ERROR, "json"), (Severity.WARN, "json"), (Severity.WARN, "csv")]
+)
+def test_every_check(severity: Severity, form: str, spark: Any, tmp_path: Path) -> None:
+    made = plan(ruled(severity), ruled(severity), form)
     inputs = {"frame": [write_input(made.inputs[0], random.Random(5), tmp_path, 0.02, 300)]}
     both = assert_equal(made, inputs, tmp_path)
     violated = {rule for rule in both.counts[-1] if rule.startswith("frame.r")}
@@ -98,7 +130,9 @@ def test_every_check(severity: Severity, spark: Any, tmp_path: Path) -> None:
     assert bool(both.rows) == (severity is Severity.WARN)
 
 
-@pytest.mark.parametrize("transform", ["identity", "day", "month", "year", "hour"])
+@pytest.mark.parametrize(
+    "transform", ["identity", "day", "month", "year", "hour", "month_of_year", "day_of_month"]
+)
 def test_every_partition(transform: str, spark: Any, tmp_path: Path) -> None:
     kind = "string" if transform == "identity" else "timestamp" if transform == "hour" else "date"
     given = Contract(
