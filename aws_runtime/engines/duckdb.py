@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,6 @@ from aws_runtime.engines import (
     Checked,
     InputFile,
     Limits,
-    OpenStep,
     ReadAgain,
     Written,
 )
@@ -304,7 +303,7 @@ def _told(
 
 
 @contextmanager
-def open_session(limits: Limits) -> Iterator[OpenStep]:
+def open_session(limits: Limits) -> Iterator[Callable[[], AbstractContextManager[DuckDBEngine]]]:
     """Open an in-memory database that spills to a folder of its own, for one step after another."""
     Path(limits.spill_directory).mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="step-", dir=limits.spill_directory))
