@@ -61,10 +61,11 @@ def one(name: str) -> dict[str, float]:
     engine, form = MEASURED[name]
     planned = asset_plan(orders, order_lines) if form == "json" else asset_plan(sales, checked_sales)
     plan = replace(planned, engine=engine)
-    source = order_file(LARGE_MB) if form == "json" else sales_file(LARGE_MB)
-    small = FOLDER / f"small-{source.name}"
+    source = (order_file if form == "json" else sales_file)(LARGE_MB).resolve()
+    small = source.with_name(f"small-{source.name}")
     small.write_bytes(source.read_bytes()[: int(SMALL_MB * 1e6)].rpartition(b"\n")[0] + b"\n")
-    out = FOLDER / f"out-{name}"
+    # Spark takes absolute paths only.
+    out = FOLDER.resolve() / f"out-{name}"
 
     def cost(file: Path) -> tuple[float, float]:
         started, before = time.perf_counter(), cpu_seconds()

@@ -16,21 +16,22 @@ def _stated(value: float, unit: str, says: str, *, zero: bool = True) -> Any:
 class Assumptions:
     """Figures that the estimate stands on; `asl cost --assume NAME=VALUE` changes one.
 
-    Speeds are half of the slower engine's in `python -m bench.speeds` (docs/performance.md), since a vCPU
-    of AWS is a hardware thread. S3 requests are counted by tests/aws_runtime/handlers/test_s3_calls.py.
+    Speeds and times are those of `python -m bench.speeds` for the slower engine, rounded down; of a function
+    half, as a vCPU of AWS is a hardware thread (docs/performance.md). Where a function runs, S3 requests
+    are counted by tests/aws_runtime/handlers/test_s3_calls.py.
     """
 
     lambda_mb_per_vcpu_second: float = _stated(
-        18, "MB", "source bytes that a function reads, checks and writes in a second of one vCPU", zero=False
+        15, "MB", "source bytes that a function reads, checks and writes in a second of one vCPU", zero=False
     )
     lambda_seconds_per_file: float = _stated(
         0.3, "s", "a function's fixed time for each file: calls to S3, and the engine's passes"
     )
     lambda_seconds_per_run: float = _stated(0.3, "s", "of each invocation; a share of cold starts among it")
     glue_mb_per_core_second: float = _stated(
-        6, "MB", "source bytes that Spark reads, checks and writes in a second of one core", zero=False
+        2, "MB", "source bytes that Spark reads, checks and writes in a second of one core", zero=False
     )
-    glue_seconds_per_file: float = _stated(4, "s", "Spark's fixed time for each file: its jobs and commits")
+    glue_seconds_per_file: float = _stated(5, "s", "Spark's fixed time for each file: its jobs and commits")
     glue_files_at_once: float = _stated(
         4, "files", "of a batch, that a Glue job works on at the same time", zero=False
     )

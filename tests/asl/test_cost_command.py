@@ -55,10 +55,10 @@ def test_an_assumption_changes_the_bill():
         json.loads(ask(*NDJSON, "--json", *more).output)["estimates"][0]["usage"]["lambda_gb_second"][
             "quantity"
         ]
-        for more in ((), ("--assume", "lambda_mb_per_vcpu_second=9"))
+        for more in ((), ("--assume", "lambda_mb_per_vcpu_second=7.5"))
     )
     # Half the speed: twice the time that 35 MB take, 511,000 times, on 2 GB that are 2,048 / 1,769 vCPUs.
-    assert after - before == pytest.approx(511_000 * 2 * 35 / 18 * 1769 / 2048, rel=1e-6)
+    assert after - before == pytest.approx(511_000 * 2 * 35 / 15 * 1769 / 2048, rel=1e-6)
 
 
 @pytest.mark.parametrize(
