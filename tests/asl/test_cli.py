@@ -89,6 +89,7 @@ def test_export_of_one_pipeline(asl, tmp_path):
         "diamond",
         "layers",
         "manifest.json",
+        "routes.json",
         "template.json",
     }
 
