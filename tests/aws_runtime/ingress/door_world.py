@@ -101,14 +101,14 @@ class Door:
         """Invoke the function that the queue feeds; return the arrivals (or bodies) to send again."""
         given = list(given)
         handler = (orchestrate if self.trigger == "queue" else build_manifests).handler
-        answer = handler(queue_event(given), self._context())
+        answer = handler(queue_event(given), self.context())
         return [given[int(each["itemIdentifier"][1:])] for each in answer["batchItemFailures"]]
 
     def sweep(self, later=timedelta()):
         self.now += later
-        return sweep.handler({}, self._context())
+        return sweep.handler({}, self.context())
 
-    def _context(self):
+    def context(self):
         return SimpleNamespace(
             function_name="front_door",
             memory_limit_in_mb="512",
@@ -274,7 +274,9 @@ def _hooks(clients, door):
 
 def _environment(trigger, topic):
     return {
-        "PIPELINE": {"queue": "csv_to_parquet", "batches": "ndjson_to_parquet", "event": "orders_etl"}[trigger],
+        "PIPELINE": {"queue": "csv_to_parquet", "batches": "ndjson_to_parquet", "event": "orders_etl"}[
+            trigger
+        ],
         "TRIGGER": trigger,
         "TRACKING_TABLE": "tracking",
         "BATCHES_TABLE": "batches",
@@ -311,7 +313,11 @@ def _tables(dynamodb):
                 {"AttributeName": name, "AttributeType": kinds.get(name, "S")} for name in names + live
             ],
             GlobalSecondaryIndexes=[
-                {"IndexName": "live", "KeySchema": _schema(live), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+                {
+                    "IndexName": "live",
+                    "KeySchema": _schema(live),
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
             ],
         )
 

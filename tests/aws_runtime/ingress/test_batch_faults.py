@@ -72,7 +72,15 @@ def calls_of(seed):
 def test_killed_at_any_call_then_redelivered_and_swept(account, when):
     seed = 3
     calls = calls_of(seed)
-    assert {"Query", "BatchGetItem", "PutItem", "UpdateItem", "BatchWriteItem", "PutObject", "StartExecution"} <= set(calls)
+    assert {
+        "Query",
+        "BatchGetItem",
+        "PutItem",
+        "UpdateItem",
+        "BatchWriteItem",
+        "PutObject",
+        "StartExecution",
+    } <= set(calls)
     for call in range(len(calls)):
         with front_door("batches", **SMALL) as door:
             door.kill_at = (call, when)
@@ -215,7 +223,9 @@ def test_an_execution_that_ends_without_a_word_fails_its_batch(account, status, 
         (item,) = door.items("batches")
         assert (item["status"]["S"], item["live"]["S"]) == ("failed", "failed")
         assert item["reason"]["M"]["code"]["S"].startswith("Execution")
-        assert [alert["batch"] for alert in door.alerts] == ["s3://input/manifests/2025-01-17/batch-0001.json"]
+        assert [alert["batch"] for alert in door.alerts] == [
+            "s3://input/manifests/2025-01-17/batch-0001.json"
+        ]
         door.alerts.clear()
         assert redrive_batch(
             door.clients.dynamodb, door.clients.states, "batches", item, machine=MACHINE, now=door.now

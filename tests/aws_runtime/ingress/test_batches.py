@@ -98,7 +98,10 @@ def test_an_open_batch_is_filled_up():
 
 def test_one_update_takes_no_more_than_its_expression_holds():
     many = arrivals(200)
-    assert len(fill(replace(batch(many[:1]), status="open"), many[1:], Bounds(1000), START).files) == FILES_AN_UPDATE
+    assert (
+        len(fill(replace(batch(many[:1]), status="open"), many[1:], Bounds(1000), START).files)
+        == FILES_AN_UPDATE
+    )
     assert len(fill(None, many, Bounds(1000), START).files) == 200
 
 
@@ -107,13 +110,23 @@ def test_a_batch_of_long_keys_is_full_before_its_item_is():
     added = fill(None, long, Bounds(1000), START)
     assert added.full
     assert MAX_WEIGHT <= added.weight < MAX_WEIGHT + 4000
-    assert item_bytes({"M": {item.identity.digest: entry(item) for item in added.files}}) <= added.weight < 400_000
+    assert (
+        item_bytes({"M": {item.identity.digest: entry(item) for item in added.files}})
+        <= added.weight
+        < 400_000
+    )
 
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
 
 
-@given(KEYS, st.integers(0, 2**52), st.none() | st.text("v.", min_size=1), st.text("0f"), st.text("0F", max_size=20))
+@given(
+    KEYS,
+    st.integers(0, 2**52),
+    st.none() | st.text("v.", min_size=1),
+    st.text("0f"),
+    st.text("0F", max_size=20),
+)
 def test_an_entry_tells_all_and_weighs_no_more_than_said(key, size, version, etag, sequencer):
     given_file = replace(
         FIVE[0], key=key, size=size, version_id=version, etag=etag or "e", sequencer=sequencer

@@ -21,7 +21,9 @@ CALLS = st.tuples(st.integers(0, 9), st.sampled_from(["before", "after"]))
 class BuilderModel(RuleBasedStateMachine):
     """The front door of batches of three, or of four megabytes."""
 
-    @initialize(bounds=st.sampled_from([{"BATCH_FILES": "3"}, {"BATCH_FILES": "10", "BATCH_BYTES": "4000000"}]))
+    @initialize(
+        bounds=st.sampled_from([{"BATCH_FILES": "3"}, {"BATCH_FILES": "10", "BATCH_BYTES": "4000000"}])
+    )
     def open(self, bounds):
         self.context = front_door("batches", **bounds)
         self.door = self.context.__enter__()

@@ -31,7 +31,12 @@ def test_sizes_as_aws_counts_them():
     assert item_units({"a": {"S": "x" * 1024}}, {"a": {"S": "x"}}) == 2
     live = {"live": {"S": "open"}, "live_since": {"S": "1"}}
     later = live | {"live_since": {"S": "2"}}
-    assert [index_units(*pair) for pair in ((None, live), (live, live), (live, later), (live, {}))] == [1, 0, 2, 1]
+    assert [index_units(*pair) for pair in ((None, live), (live, live), (live, later), (live, {}))] == [
+        1,
+        0,
+        2,
+        1,
+    ]
 
 
 def test_messages_of_ten_cost_two_write_units_a_file(account):

@@ -96,7 +96,10 @@ def test_an_identity_is_the_same_at_the_door_and_in_a_step(key, version, etag):
 @pytest.mark.parametrize(
     ("given", "ignored"),
     [
-        (json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "input"}), "test event of S3"),
+        (
+            json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "input"}),
+            "test event of S3",
+        ),
         (body(S3_RECORD | {"eventName": "ObjectRemoved:Delete"}), "ObjectRemoved:Delete of"),
         (json.dumps(BUS_EVENT | {"detail-type": "Object Deleted"}), "Object Deleted of"),
         (body(changed(key="pipeline/input/folder/", size=0)), "folder pipeline/input/folder/"),
@@ -133,11 +136,13 @@ def test_what_tells_of_no_file_is_ignored_with_a_reason(given, ignored):
     ],
 )
 def test_garbage_is_one_bad_message(garbage):
-    with pytest.raises(BadNotificationError, match="not a notification|not JSON|without records"):
+    with pytest.raises(BadNotificationError, match=r"not a notification|not JSON|without records"):
         parse(garbage)
 
 
-@given(st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x))
+)
 def test_any_json_is_read_or_refused_by_name(value):
     with pytest.raises(BadNotificationError):
         parse(json.dumps(value))

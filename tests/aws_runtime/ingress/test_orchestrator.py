@@ -1,6 +1,7 @@
 """Key prefixes -> state machines: the longest wins, one call looks all up, a bad file is alone."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from door_world import ACCOUNT, MACHINE, REGION, arrivals, front_door
@@ -28,13 +29,12 @@ def door(account):
 def sent(door):
     """Return the executions' machines, by key."""
     return {
-        json.loads(e.execution_input)["detail"]["object"]["key"]: e.state_machine_arn for e in door.executions()
+        json.loads(e.execution_input)["detail"]["object"]["key"]: e.state_machine_arn
+        for e in door.executions()
     }
 
 
 def files(*keys):
-    from dataclasses import replace
-
     return [replace(item, key=key) for item, key in zip(arrivals(len(keys)), keys, strict=True)]
 
 
@@ -53,7 +53,7 @@ def test_the_longest_prefix_wins(folders, key):
 
 
 def test_no_prefix_is_an_error_with_the_key():
-    with pytest.raises(UnroutedError, match="no prefix of other/a.csv"):
+    with pytest.raises(UnroutedError, match=r"no prefix of other/a\.csv"):
         route_of("other/a.csv", {"sales/": Route("sales/", MACHINE)})
 
 
@@ -138,8 +138,6 @@ def test_a_machine_that_ended_before_its_start_was_noted_keeps_its_status(door):
 
 @given(st.text(min_size=1, max_size=300), st.integers(0, 999))
 def test_names_of_executions_are_allowed_and_differ_by_identity(key, attempt):
-    from dataclasses import replace
-
     one = replace(arrivals(1)[0], key=key)
     name = file_execution_name(one, attempt)
     assert len(name) <= 80

@@ -55,8 +55,30 @@ def item_units(old, new):
 
 def index_units(old, new):
     """Return the units of a keys-only index: an entry comes, goes, or changes its key (both)."""
-    before, after = ([item[name] for name in INDEX] if item and "live" in item else None for item in (old, new))
+    before, after = (
+        [item[name] for name in INDEX] if item and "live" in item else None for item in (old, new)
+    )
     return 0 if before == after else (before is not None) + (after is not None)
+
+
+def _stored(table, key):
+    """Return moto's item of a key, or None."""
+    wanted = [key[name] for name in KEYS[table]]
+    for item in get_backend("dynamodb")["123456789012"]["eu-west-1"].tables[table].all_items():
+        given = item.to_json()["Attributes"]
+        if [given[name] for name in KEYS[table]] == wanted:
+            return given
+    return None
+
+
+def _written(name, params):
+    """Yield the table and the key of every item that a call writes."""
+    if name == "BatchWriteItem":
+        for table, requests in params["RequestItems"].items():
+            for request in requests:
+                yield table, request["PutRequest"]["Item"]
+    elif name in ("PutItem", "UpdateItem"):
+        yield params["TableName"], params.get("Item") or params["Key"]
 
 
 @contextmanager
@@ -64,31 +86,14 @@ def billed(dynamodb, *others):
     """Count everything that these clients are asked for."""
     bill, before = Bill(), {}
 
-    def stored(table, key):
-        found = get_backend("dynamodb")["123456789012"]["eu-west-1"].tables[table]
-        attributes = [key[name] for name in KEYS[table]]
-        for item in found.all_items():
-            given = item.to_json()["Attributes"]
-            if [given[name] for name in KEYS[table]] == attributes:
-                return given
-        return None
-
-    def written(name, params):
-        if name == "BatchWriteItem":
-            for table, requests in params["RequestItems"].items():
-                for request in requests:
-                    yield table, request["PutRequest"]["Item"]
-        elif name in ("PutItem", "UpdateItem"):
-            yield params["TableName"], params.get("Item") or params["Key"]
-
     def asked(params, model, context, **_):
         bill.calls[model.name] += 1
-        context["written"] = list(written(model.name, params))
-        before[id(context)] = [stored(*each) for each in context["written"]]
+        context["written"] = list(_written(model.name, params))
+        before[id(context)] = [_stored(*each) for each in context["written"]]
 
     def answered(model, context, **_):
         for (table, key), old in zip(context["written"], before.pop(id(context)), strict=True):
-            new = stored(table, key)
+            new = _stored(table, key)
             # A condition that fails is billed by the item that it found.
             bill.units[f"{table} {model.name}"] += item_units(old, new)
             if index := index_units(old, new):
@@ -97,8 +102,13 @@ def billed(dynamodb, *others):
     def counted(model, **_):
         bill.calls[model.name] += 1
 
-    events = [(dynamodb, "provide-client-params.dynamodb", asked), (dynamodb, "after-call.dynamodb", answered)]
-    events += [(c, f"provide-client-params.{c.meta.service_model.service_id.hyphenize()}", counted) for c in others]
+    events = [
+        (dynamodb, "provide-client-params.dynamodb", asked),
+        (dynamodb, "after-call.dynamodb", answered),
+    ]
+    for client in others:
+        service = client.meta.service_model.service_id.hyphenize()
+        events.append((client, f"provide-client-params.{service}", counted))
     for client, name, hook in events:
         client.meta.events.register(name, hook)
     try:
