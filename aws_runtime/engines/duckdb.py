@@ -6,7 +6,6 @@ nothing is read until `write`, except one survey of each file that tells whether
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -29,13 +28,15 @@ from aws_runtime.engines import (
     Written,
 )
 from aws_runtime.engines import duckdb_json as json_reader
+from aws_runtime.engines.duckdb_database import open_connection, open_database
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_explode import one_scan
+from aws_runtime.engines.duckdb_quarantine import REASON, RECORD, flag, quarantined_columns
 from aws_runtime.engines.duckdb_write import write_bad, write_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved
 from aws_runtime.formats import json, parquet
 from aws_runtime.plan import FormatPlan, PartitionPlan
-from aws_runtime.rules import Violation, projection, raw_columns, violations
+from aws_runtime.rules import Violation, projection, violations
 
 CAPABILITIES = Capabilities(
     name="duckdb",
@@ -47,7 +48,6 @@ CAPABILITIES = Capabilities(
     max_input_bytes=10 * 1024**3,
 )
 
-_REASON, _RECORD = "__reason", "__record"
 _HIDDEN = (SOURCE_ROW, SOURCE_URI)
 #: Inputs up to this size are judged once and kept; a table that outgrows memory spills.
 _KEPT_BYTES = 8 * 1024 * 1024
@@ -113,27 +113,27 @@ class DuckDBEngine:
             raise RejectedFile("MissingColumns", f"{stage} has no {', '.join(absent)}", ", ".join(self.uris))
         given = self._name("given")
         frame.create_view(given, replace=True)
-        hidden = [name for name in (*_HIDDEN, _REASON, _RECORD) if name in types]
+        hidden = [name for name in (*_HIDDEN, REASON, RECORD) if name in types]
         columns = [*(f"{sql} AS {quote(name)}" for name, sql in projection(contract, DUCKDB, types)), *hidden]
         typed = self._name("typed")
         self._view(typed, f"SELECT {', '.join(columns)} FROM {given}")
-        unread = f"{_REASON} IS NOT NULL" if _REASON in types else None
+        unread = f"{REASON} IS NOT NULL" if REASON in types else None
         broken = violations(contract, DUCKDB, types, unread)
-        flags = [f"{v.predicate} AS {_flag(i)}" for i, v in enumerate(broken)]
+        flags = [f"{v.predicate} AS {flag(i)}" for i, v in enumerate(broken)]
         judged = self._name("judged")
         with _reading_again(self):
             self._judge(judged, f"SELECT {', '.join(['*', *flags])} FROM {typed}")
-        bad = [_flag(i) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
-        if _REASON in types:
-            bad.append(f"{_REASON} IS NOT NULL")
+        bad = [flag(i) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
+        if REASON in types:
+            bad.append(f"{REASON} IS NOT NULL")
         # Never NULL, so that every row is on one side.
         is_bad = f"COALESCE({' OR '.join(bad or ['FALSE'])}, TRUE)"
         kept = [*(quote(c.name) for c in contract.columns), *(n for n in _HIDDEN if n in types)]
         valid = self._view(self._name("valid"), f"SELECT {', '.join(kept)} FROM {judged} WHERE NOT {is_bad}")
-        told = _told(contract, stage, broken, types, self._only_uri(types))
+        told = quarantined_columns(contract, stage, broken, types, self._only_uri(types))
         quarantined = self._view(self._name("bad"), f"SELECT {told} FROM {judged} WHERE {is_bad}")
         return Checked(
-            valid, quarantined, _Split(given, judged, is_bad, broken, told, frame.alias, _REASON in types)
+            valid, quarantined, _Split(given, judged, is_bad, broken, told, frame.alias, REASON in types)
         )
 
     def write(
@@ -201,9 +201,9 @@ class DuckDBEngine:
 
     def _broken(self, source: str, split: _Split, stage: str, severity: Severity) -> dict[str, int]:
         """Rule id -> rows of `source` that break it, for the rules of one severity."""
-        flags = {v.id: _flag(i) for i, v in enumerate(split.broken) if v.severity is severity}
+        flags = {v.id: flag(i) for i, v in enumerate(split.broken) if v.severity is severity}
         if severity is Severity.ERROR and split.malformed:
-            flags[json.MALFORMED] = f"{_REASON} IS NOT NULL"
+            flags[json.MALFORMED] = f"{REASON} IS NOT NULL"
         if not flags:
             return {}
         counts = ", ".join(f"COALESCE(count_if({flag}), 0)" for flag in flags.values())
@@ -270,75 +270,23 @@ class _Caught:
     violations: Mapping[str, int]
 
 
-def _flag(index: int) -> str:
-    return f"__v{index}"
-
-
 def _no_rows(contract: Contract) -> str:
     columns = [f"NULL::{DUCKDB.type_name(c.type)} AS {quote(c.name)}" for c in contract.columns]
     return f"SELECT {', '.join(columns)}, 0::BIGINT AS {SOURCE_ROW}, '' AS {SOURCE_URI} WHERE FALSE"
 
 
-def _told(
-    contract: Contract, stage: str, broken: Sequence[Violation], types: Mapping[str, Any], uri: str
-) -> str:
-    """The columns of a quarantined row, over a judged one."""
-    reasons = [
-        f"CASE WHEN {_flag(i)} THEN {v.reason} END"
-        for i, v in enumerate(broken)
-        if v.severity is Severity.ERROR
-    ]
-    found = f"list_filter([{', '.join(reasons) or 'NULL::VARCHAR'}], lambda r: r IS NOT NULL)"
-    raw = raw_columns(contract, DUCKDB, types)
-    record = "to_json(struct_pack(" + ", ".join(f"{quote(n)} := {quote(r)}" for n, r in raw.items()) + "))"
-    record = f"{record}::VARCHAR" if raw else "'{}'"
-    if _REASON in types:
-        found = f"CASE WHEN {_REASON} IS NOT NULL THEN [{_REASON}] ELSE {found} END"
-        record = f"CASE WHEN {_REASON} IS NOT NULL THEN {_RECORD} ELSE {record} END"
-    row = SOURCE_ROW if SOURCE_ROW in types else "NULL"
-    return (
-        f"{text(stage)} AS stage, {uri}::VARCHAR AS source_uri, {row}::BIGINT AS source_row, "
-        f"{found} AS reasons, {record} AS record"
-    )
-
-
 @contextmanager
 def open_session(limits: Limits) -> Iterator[Callable[[], AbstractContextManager[DuckDBEngine]]]:
-    """Open an in-memory database that spills to a folder of its own, for one step after another."""
-    Path(limits.spill_directory).mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="step-", dir=limits.spill_directory))
-    settings: dict[str, Any] = {
-        "memory_limit": f"{limits.memory_bytes}B",
-        "threads": limits.threads,
-        "temp_directory": str(work / "spill"),
-        # A function must not reach for the network, and has no home directory to cache in.
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        # Rows held for each partition before they are written. The default of 524,288 spills, and
-        # took 1.6 times as long and half as much memory again on 200 MB of orders over five dates.
-        "partitioned_write_flush_threshold": 20_000,
-    }
-    database = duckdb.connect(":memory:", config=settings)
-    try:
-        database.execute("SET enable_progress_bar = false")  # a log is no terminal
-        with one_scan():
-            yield partial(_open_step, database, work)
-    finally:
-        database.close()
-        shutil.rmtree(work, ignore_errors=True)
+    """Open a database for one step after another."""
+    with open_database(limits) as (database, work), one_scan():
+        yield partial(_open_step, database, work)
 
 
 @contextmanager
 def _open_step(database: Any, work: Path) -> Iterator[DuckDBEngine]:
     """Open a connection of its own: the temporary tables and views of a step end with it."""
-    connection = database.cursor()
-    files = Path(tempfile.mkdtemp(prefix="files-", dir=work))
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield DuckDBEngine(connection, files)
-    finally:
-        connection.close()
-        shutil.rmtree(files, ignore_errors=True)
+    with open_connection(database) as connection, tempfile.TemporaryDirectory(dir=work) as files:
+        yield DuckDBEngine(connection, Path(files))
 
 
 @contextmanager

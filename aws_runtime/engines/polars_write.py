@@ -29,6 +29,9 @@ _PARTS = {
     "month_of_year": "%m",
     "day_of_month": "%d",
 }
+#: Rows that each partition gathers before they are written. With the default, 28 dates of a gigabyte of
+#: orders took 900 MB instead of 510, and no less time.
+_PARTITION_ROWS = 20_000
 #: Rows of quarantine that are encoded at once: few bad rows must not hold on to the buffers that they came from.
 _BAD_ROWS = 2_000
 
@@ -78,13 +81,17 @@ def stage_good(
         return name
 
     target: Any = folder / "rows.parquet"
+    group: int | None = None
     if partition_by:
+        group = _PARTITION_ROWS
         keys = [f"__p{i}" for i in range(len(partition_by))]
         target = pl.PartitionBy(
             folder, file_path_provider=place, key=keys, include_key=False, approximate_bytes_per_file=None
         )
     codec: Any = compression
-    staged.sink = frame.sink_parquet(target, compression=codec, lazy=True, sinked_paths_callback=sunk)
+    staged.sink = frame.sink_parquet(
+        target, compression=codec, row_group_size=group, lazy=True, sinked_paths_callback=sunk
+    )
     return staged
 
 
