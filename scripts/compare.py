@@ -34,7 +34,8 @@ def compare_parquet(left: Path, right: Path, exclude: tuple[str, ...] = ()) -> D
         for name, folder in (("l", left), ("r", right)):
             if next(folder.rglob("*.parquet"), None) is None:
                 raise FileNotFoundError(f"no Parquet file below {folder}")
-            columns = f"* exclude ({', '.join(exclude)})" if exclude else "*"
+            listed = ", ".join(f'"{column}"' for column in exclude)
+            columns = f"* exclude ({listed})" if exclude else "*"
             con.read_parquet(f"{folder}/**/*.parquet", hive_partitioning=True).create_view(f"{name}_raw")
             con.execute(f"create view {name} as select {columns} from {name}_raw")
         count = {n: con.execute(f"select count(*) from {n}").fetchone()[0] for n in ("l", "r")}

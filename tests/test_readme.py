@@ -38,6 +38,13 @@ def payments(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+def test_the_table_lists_every_pipeline_that_there_is():
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| (here|planned) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert {name for name, state in rows if state == "here"} == {pipeline.name for pipeline in discover()}
+
+
 def test_the_pipeline_compiles(payments):
     build = compile_pipelines([payments])
     kinds = {resource["Type"] for resource in build.template["Resources"].values()}
