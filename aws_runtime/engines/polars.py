@@ -176,12 +176,13 @@ class PolarsEngine:
             for folder in staging:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
-            good = stage_good(checked[output_stage].valid, contract, partition_by, compression, staging[0])
+            valid = checked[output_stage].valid
+            good, sink = stage_good(valid, contract, partition_by, compression, staging[0])
             bad = [str(staging[1] / f"{number}.parquet") for number in range(len(checked))]
             # One file a stage: rows of the second must not wait, in memory, for the end of the first.
             sinks = [bad_sink(one.quarantined, path) for one, path in zip(checked.values(), bad, strict=True)]
             counts = [_counts(one.token) for one in checked.values()]
-            _, *done = pl.collect_all([good.sink, *counts, *sinks], engine="streaming")
+            _, *done = pl.collect_all([sink, *counts, *sinks], engine="streaming")
             counted = {stage: frame.row(0, named=True) for stage, frame in zip(checked, done, strict=False)}
             written = _ledger(checked, counted)
             told = [
@@ -190,6 +191,7 @@ class PolarsEngine:
                 for part in _all_told(one, stage, path)
             ]
             refused = publish_bad(told, sum(written.rows_quarantined.values()), staging[1], bad_place)
+            good.distribute()
             files = publish(good, place, stem, compression)
         finally:
             for folder in staging:

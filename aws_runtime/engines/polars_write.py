@@ -36,21 +36,78 @@ _PARTITION_ROWS = 20_000
 _BAD_ROWS = 2_000
 
 
+#: Partitions written at once: each holds some megabytes of encoders and rows.
+_OPEN = 32
+
+
 @dataclass(slots=True)
 class Staged:
     """Files of the good rows, before they are in their place.
 
     Args:
         folder: Where they are staged.
-        sink: Lazy; `pl.collect_all` runs it.
-        files: Staged path -> rows, once the sink has run.
+        partition_by: Their partitions.
+        compression: Their codec.
+        crowded: Whether there are too many partitions to write in one go.
+        files: Staged path -> rows, once written.
         values: Staged path -> partition values.
     """
 
     folder: Path
-    sink: pl.LazyFrame
+    partition_by: Sequence[PartitionPlan]
+    compression: Any
+    crowded: bool = False
     files: dict[str, int] = field(default_factory=dict)
     values: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that hold the partitions' values, which are text."""
+        return [f"__p{number}" for number in range(len(self.partition_by))]
+
+    def sink(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Plan to write `frame` by its partitions, or into one file."""
+        target: Any = self.folder / "rows.parquet"
+        rows: int | None = None
+        if self.keys and not self.crowded:
+            rows = _PARTITION_ROWS
+            target = pl.PartitionBy(
+                self.folder,
+                file_path_provider=self._place,
+                key=self.keys,
+                include_key=False,
+                approximate_bytes_per_file=None,
+            )
+        return frame.sink_parquet(
+            target,
+            compression=self.compression,
+            row_group_size=rows,
+            lazy=True,
+            sinked_paths_callback=None if self.crowded else self._note,
+        )
+
+    def distribute(self) -> None:
+        """Write the partitions, where they are many, some at a time from a file of all rows."""
+        if not self.crowded:
+            return
+        every = self.folder / "rows.parquet"
+        found = pl.scan_parquet(every, glob=False).select(self.keys).unique().collect(engine="streaming")
+        self.crowded = False
+        for some in found.sort(self.keys).iter_slices(_OPEN):
+            rows = pl.scan_parquet(every, glob=False).join(
+                some.lazy(), on=self.keys, how="semi", nulls_equal=True, maintain_order="left"
+            )
+            self.sink(rows).collect(engine="streaming")
+
+    def _note(self, done: Any) -> None:
+        self.files.update({str(file.path): file.num_rows for file in done.paths})
+
+    def _place(self, asked: Any) -> str:
+        values = asked.partition_keys.row(0)
+        name = f"{len(self.values)}.parquet"
+        named = zip(self.partition_by, values, strict=True)
+        self.values[str(self.folder / name)] = {by.name: value or HIVE_NULL for by, value in named}
+        return name
 
 
 def stage_good(
@@ -59,40 +116,20 @@ def stage_good(
     partition_by: Sequence[PartitionPlan],
     compression: str,
     folder: Path,
-) -> Staged:
-    """Plan to write the contract's columns of `valid` into `folder`, which is there and empty."""
+) -> tuple[Staged, pl.LazyFrame]:
+    """Plan to write the contract's columns of `valid` into `folder`, which is there and empty.
+
+    `pl.collect_all` runs the plan; `Staged.distribute` completes it. Looking for the partitions
+    beforehand costs a pass over their columns alone.
+    """
     held = {by.name for by in partition_by}
     columns = [pl.col(c.name) for c in contract.columns if c.name not in held]
-    frame = valid.select(
-        *columns, *(_value(by, contract).alias(f"__p{i}") for i, by in enumerate(partition_by))
-    )
-    staged = Staged(folder, frame)
-
-    def sunk(done: Any) -> None:
-        staged.files.update({str(file.path): file.num_rows for file in done.paths})
-
-    def place(asked: Any) -> str:
-        values = asked.partition_keys.row(0)
-        name = f"{len(staged.values)}.parquet"
-        staged.values[str(folder / name)] = {
-            by.name: HIVE_NULL if value is None else value
-            for by, value in zip(partition_by, values, strict=True)
-        }
-        return name
-
-    target: Any = folder / "rows.parquet"
-    group: int | None = None
-    if partition_by:
-        group = _PARTITION_ROWS
-        keys = [f"__p{i}" for i in range(len(partition_by))]
-        target = pl.PartitionBy(
-            folder, file_path_provider=place, key=keys, include_key=False, approximate_bytes_per_file=None
-        )
-    codec: Any = compression
-    staged.sink = frame.sink_parquet(
-        target, compression=codec, row_group_size=group, lazy=True, sinked_paths_callback=sunk
-    )
-    return staged
+    staged = Staged(folder, partition_by, compression)
+    keys = [_value(by, contract).alias(name) for by, name in zip(partition_by, staged.keys, strict=True)]
+    if keys:
+        different = valid.select(pl.struct(keys).n_unique()).collect(engine="streaming").item()
+        staged.crowded = different > _OPEN
+    return staged, staged.sink(valid.select(*columns, *keys))
 
 
 def _value(by: PartitionPlan, contract: Contract) -> pl.Expr:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from aws_runtime.contract import Column, Contract, DataType, Rule, Severity
 from aws_runtime.engines import InputFile, Limits
+from aws_runtime.partitions import HIVE_NULL
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
 from aws_runtime.step import run_step
 from ingestion_assets.arrow import arrow_schema
@@ -294,4 +295,17 @@ def test_every_partition(transform: str, kind: DataType, tmp_path: Path) -> None
     by = (PartitionPlan("part", "p", transform), PartitionPlan("n", "n"))
     polars = run("polars", "parquet", path, contract, contract, tmp_path, by)
     assert len(polars["places"]) > 2
+    assert_same(polars, run("duckdb", "parquet", path, contract, contract, tmp_path, by))
+
+
+def test_hundreds_of_partitions(tmp_path: Path) -> None:
+    text = DataType("string")
+    contract = Contract("Parts", (Column("p", text, nullable=True), Column("n", DataType("int64"))))
+    odd = (None, HIVE_NULL, "a/b", "50%", "x=y", "Zürich", "a b")
+    rows = [{"p": odd[n] if n < len(odd) else f"day-{n % 300}", "n": n} for n in range(1_000)]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(contract)), path)
+    by = (PartitionPlan("p", "p"),)
+    polars = run("polars", "parquet", path, contract, contract, tmp_path, by)
+    assert len(polars["places"]) == 306
     assert_same(polars, run("duckdb", "parquet", path, contract, contract, tmp_path, by))
