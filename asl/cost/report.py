@@ -163,6 +163,9 @@ def _remarks(found: Sequence[Estimate]) -> list[str]:
         share = 1 - best.total / declared.total
         saved = f"${_dollars(declared.total - best.total)} a month ({share:.0%}) less than ▶ what is declared"
         lines.append(f"✔ {best.scenario.label}: {saved if share > 0 else 'more than ▶ what is declared'}")
+    if any(_above_threshold(each) for each in found):
+        threshold = min(a.processor.threshold_bytes for a in declared.scenario.pipeline.assets)
+        lines.append(f"[dim]• auto → Glue: above threshold_bytes, {spell_size(threshold)} an execution[/]")
     for each in found:
         if each.problem:
             lines.append(f"[dim]✘ {each.scenario.label}: {escape(each.problem)}[/]")
@@ -171,6 +174,11 @@ def _remarks(found: Sequence[Estimate]) -> list[str]:
         elif each.needs:
             lines.append(f"[dim]• {each.scenario.label}: needs Processor({each.needs})[/]")
     return lines
+
+
+def _above_threshold(estimate: Estimate) -> bool:
+    """Whether `auto` takes the job."""
+    return "auto" in estimate.scenario.processor and "glue_pyspark" in estimate.month.places.values()
 
 
 def _dollars(value: float) -> str:

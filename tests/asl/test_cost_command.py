@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from asl.cli import cli
+from asl.cost.assumptions import Assumptions, stated
 from asl.prices import PRICES
 
 NDJSON = ("cost", "ndjson_to_parquet", "--files", "7000", "--size", "3.5MB")
@@ -78,6 +80,12 @@ def test_a_mistake_is_one_line(arguments, says):
     answer = ask(*arguments)
     assert answer.exit_code == 2
     assert says in answer.output.splitlines()[-1]
+
+
+def test_the_documented_assumptions_are_the_assumed_ones():
+    documented = (Path(__file__).parents[2] / "docs" / "costs.md").read_text()
+    for each in stated(Assumptions()):
+        assert f"| `{each['name']}` | {each['value']:g} {each['unit']} | {each['says']} |" in documented
 
 
 def test_an_unknown_pipeline_is_named():
