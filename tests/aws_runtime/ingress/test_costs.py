@@ -114,7 +114,7 @@ def test_the_orchestrator_and_its_machine_write_a_row_twice(account):
             door.play()
         assert door.statuses() == {"done": 10}
     assert bill.calls == {"BatchGetItem": 1, "StartExecution": 10, "PutItem": 10, "UpdateItem": 10}
-    assert sum(bill.units.values()) / 10 <= 5
+    assert sum(bill.units.values()) / 10 <= 4
 
 
 def test_a_sweep_reads_what_is_unfinished_and_no_more(account):
