@@ -6,12 +6,12 @@ In: a `StepResult` (of a batch, the sum of its files') or a `RejectedFile`. Out:
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aws_runtime.bounded import bounded, json_size, shortened
 from aws_runtime.errors import RejectedFile
 from aws_runtime.plan import AssetPlan
 from aws_runtime.step import StepResult
@@ -143,10 +143,10 @@ def completed(
         "rows_in": result.rows_in,
         "rows_out": result.rows_out,
         "rows_quarantined": result.rows_quarantined,
-        "outputs": _bounded([entry.uri for entry in outputs], _OUTPUT_BYTES // share),
+        "outputs": bounded([entry.uri for entry in outputs], MOST_URIS, _OUTPUT_BYTES // share),
         "output_count": len(outputs),
         "partitions": partitions(plan, at, outputs),
-        "quarantine": _bounded(quarantine, _QUARANTINE_BYTES // share),
+        "quarantine": bounded(quarantine, MOST_URIS, _QUARANTINE_BYTES // share),
         "violations": _violations(result.violations, _VIOLATION_BYTES // share),
         "record": at.record,
         "files": at.files,
@@ -205,7 +205,7 @@ def rejected(
         "outputs": [],
         "output_count": 0,
         "partitions": [],
-        "quarantine": _bounded(kept, _QUARANTINE_BYTES),
+        "quarantine": bounded(kept, MOST_URIS, _QUARANTINE_BYTES),
         "violations": {},
         "reason": {
             "code": shortened(error.code, _CODE_BYTES),
@@ -237,37 +237,6 @@ def files_document(
     return {"outputs": entries(outputs), "quarantine": entries(quarantine), "units": list(units)}
 
 
-def shortened(text: str, most: int) -> str:
-    """Cut `text` so that its JSON is at most `most` bytes, and say that it was cut."""
-    if _size(text) <= most:
-        return text
-    low, high = 0, min(len(text), most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _size(text[:middle] + "…") <= most:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low] + "…"
-
-
-def _size(value: Any) -> int:
-    # Escaped to ASCII, the longest form in which the runtime can send it.
-    return len(json.dumps(value))
-
-
-def _bounded(uris: Sequence[str], most: int) -> list[str]:
-    """Return the first URIs, at most 100 and at most `most` bytes of JSON; never half of one."""
-    taken: list[str] = []
-    used = 2
-    for uri in sorted(uris)[:MOST_URIS]:
-        used += _size(uri) + 2
-        if used > most:
-            break
-        taken.append(uri)
-    return taken
-
-
 def partitions(plan: AssetPlan, at: Places, outputs: Sequence[FileEntry]) -> list[dict[str, Any]]:
     """Return chunks of `values` (a list a partition) and, in the same order, `paths` below the destination.
 
@@ -290,7 +259,7 @@ def partitions(plan: AssetPlan, at: Places, outputs: Sequence[FileEntry]) -> lis
         {"values": [list(values) for values, _ in chunk], "paths": [path for _, path in chunk]}
         for chunk in (distinct[start : start + CHUNK] for start in range(0, len(distinct), CHUNK))
     ]
-    if len(distinct) > MOST_PARTITIONS or _size(chunks) > _PARTITION_BYTES:
+    if len(distinct) > MOST_PARTITIONS or json_size(chunks) > _PARTITION_BYTES:
         raise RejectedFile(
             "TooManyPartitions",
             f"{len(distinct):,} partitions from one file; at most {MOST_PARTITIONS:,} of {_PARTITION_BYTES:,} bytes "
@@ -311,7 +280,7 @@ def _violations(counts: Mapping[str, int], most: int) -> dict[str, int]:
     taken: dict[str, int] = {}
     used = 64
     for rule, count in ranked[:MOST_VIOLATIONS]:
-        used += _size(rule) + 24
+        used += json_size(rule) + 24
         if used > most:
             break
         taken[rule] = count
