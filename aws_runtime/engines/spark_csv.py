@@ -46,9 +46,17 @@ _HEAD_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """How a file is read: in which parts, its columns as far as they are known, and if one task has much."""
+    """How a file is read.
+
+    Args:
+        parts: Its parts, in their order.
+        length: Its bytes.
+        names: Of its columns; none where the task that reads it finds them.
+        large: Whether one task has much of it.
+    """
 
     parts: tuple[Part, ...]
+    length: int
     names: tuple[str, ...] = ()
     large: bool = False
 
@@ -115,7 +123,7 @@ def _plan(file: InputFile, reader: Reader) -> _File:
     sample = head(file.path, _HEAD_BYTES) if length else b""
     large = length > len(sample)
     encoding, lenient = encoding_of(sample[:4], reader.options)
-    whole = _File((Part(file.path, file.uri),), large=length > RANGE_BYTES)
+    whole = _File((Part(file.path, file.uri),), length, large=length > RANGE_BYTES)
     if not sample or compression(sample[:4]) or encoding not in ("utf-8", "utf-8-sig"):
         return whole
     if b"\n" not in sample and (large or b"\r" in sample):
@@ -141,7 +149,7 @@ def _plan(file: InputFile, reader: Reader) -> _File:
         start = max(stream.tell(), len(codecs.BOM_UTF8) if encoding == "utf-8-sig" else 0)
     fallback = reader.options.fallback_encoding if lenient else ""
     first = Part(file.path, file.uri, source.header, start, fallback=fallback)
-    return _File(tuple(_cut(first, length)), source.header.names)
+    return _File(tuple(_cut(first, length)), length, source.header.names)
 
 
 def _cut(whole: Part, length: int) -> Iterator[Part]:
@@ -158,7 +166,10 @@ def _in_one_piece(file: _File) -> _File:
 
 def _frame(spark: SparkSession, known: Mapping[str, _File], reader: Reader) -> DataFrame:
     parts = [part for file in known.values() for part in file.parts]
-    rows = spark.sparkContext.parallelize(parts, len(parts) or 1).flatMap(reader.rows)
+    context = spark.sparkContext
+    # Small files share tasks: a task costs as much as some hundred kilobytes.
+    tasks = max(2 * context.defaultParallelism, sum(file.length for file in known.values()) // RANGE_BYTES)
+    rows = context.parallelize(parts, min(tasks, len(parts)) or 1).flatMap(reader.rows)
     columns = ", ".join(f"{SPARK.quote(column.name)} STRING" for column in reader.contract.columns)
     hidden = f"{SOURCE_ERROR} STRING, {SOURCE_TEXT} STRING, {SOURCE_ROW} BIGINT, {LINE} BIGINT"
     schema = f"{columns}, {hidden}, {SOURCE_URI} STRING, {BLOCK} BIGINT"
@@ -168,7 +179,7 @@ def _frame(spark: SparkSession, known: Mapping[str, _File], reader: Reader) -> D
     )
     if any(file.large for file in known.values()):
         # One task has read it; what follows is for all.
-        frame = frame.repartition(spark.sparkContext.defaultParallelism)
+        frame = frame.repartition(context.defaultParallelism)
     return frame.persist()
 
 

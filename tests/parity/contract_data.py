@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.contract import Column, Contract, DataType, Drift
 from aws_runtime.formats.csv import Options
 
 TEXT = DataType("string")
@@ -191,8 +191,11 @@ def csv_file(
     """A CSV file of `count` records as a source's options have them; about `badness` of its fields are bad."""
     habits = Options(**options)
     delimiter = rng.choice(",;\t|") if habits.delimiter == "auto" else habits.delimiter
-    columns = [*contract.columns, *([Column("not in the contract", TEXT)] if badness else [])]
-    rng.shuffle(columns)
+    columns = list(contract.columns)
+    if contract.drift not in (Drift.STRICT, Drift.REORDER) and badness:
+        columns.append(Column("not in the contract", TEXT))
+    if contract.drift is not Drift.STRICT:
+        rng.shuffle(columns)
     rows = [[quoted(rng, c.name, delimiter, habits.quote) for c in columns]] if habits.header else []
     for _ in range(count):
         texts = (field(rng, c, habits, badness, wishes or {}) for c in columns)

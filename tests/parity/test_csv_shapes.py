@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ SHAPES: dict[str, tuple[str | bytes, dict[str, Any], str | None, int, int]] = {
     "Latin-1": (GOOD.encode("latin-1"), {}, None, 3, 0),
     "Latin-1 declared": (GOOD.encode("latin-1"), {"encoding": "latin-1"}, None, 3, 0),
     "Latin-1 late in the file": ((MANY + "200,Zoë,1,2025-01-17\n").encode("latin-1"), {}, None, 200, 0),
-    "a code page's own letter": ((GOOD + "4,Łódź €,1,2025-01-17\n").encode("cp1250", "replace"), {"fallback_encoding": "windows-1250"}, None, 4, 0),
+    "letters of another code page": ((GOOD + "4,Łódź €,1,2025-01-17\n").encode("cp1250", "replace"), {"fallback_encoding": "windows-1250"}, None, 4, 0),
     "UTF-8 declared, and not": (GOOD.encode("latin-1"), {"encoding": "utf-8"}, None, 2, 1),
     "gzip": (gzip.compress(GOOD.encode(), mtime=0), {}, None, 3, 0),
     "gzip of UTF-16": (gzip.compress(GOOD.encode("utf-16"), mtime=0), {}, None, 3, 0),
@@ -197,3 +198,33 @@ def test_same_answer_to_other_headers(drift: Drift, header: str, spark: Any, tmp
     both = answer({header: content}, tmp_path, plan(drift))
     assert (both.rejected is None) == (header in TAKEN[drift])
     assert len(both.rows) == (both.rejected is None)
+
+
+def test_random_bytes_are_judged_alike(spark: Any, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    hard = [
+        "1",
+        "Cup",
+        ",",
+        ",",
+        ",",
+        '"',
+        '""',
+        "\n",
+        "\r\n",
+        "\r",
+        '"a\nb"',
+        ",1,2025-01-17\n",
+        "2,é",
+        "\0",
+        " ",
+    ]
+    garbage = {
+        str(number): GOOD.encode()
+        + "".join(rng.choices(hard, k=rng.randrange(60))).encode(rng.choice(("utf-8", "latin-1")))
+        for number in range(60)
+    }
+    both = answer(garbage, tmp_path, plan())
+    assert both.rejected is None
+    assert len(both.rows) > 180
+    assert len(both.quarantine) > 120
