@@ -177,12 +177,18 @@ class PolarsEngine:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
             valid = checked[output_stage].valid
-            good, sink = stage_good(valid, contract, partition_by, compression, staging[0])
+            good, rows = stage_good(valid, contract, partition_by, compression, staging[0])
             bad = [str(staging[1] / f"{number}.parquet") for number in range(len(checked))]
             # One file a stage: rows of the second must not wait, in memory, for the end of the first.
             sinks = [bad_sink(one.quarantined, path) for one, path in zip(checked.values(), bad, strict=True)]
             counts = [_counts(one.token) for one in checked.values()]
-            _, *done = pl.collect_all([sink, *counts, *sinks], engine="streaming")
+            try:
+                _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
+            except Exception:
+                if not good.crowded:
+                    raise
+                # All rows into one file first; how many partitions there are is known only now.
+                _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
             counted = {stage: frame.row(0, named=True) for stage, frame in zip(checked, done, strict=False)}
             written = _ledger(checked, counted)
             told = [

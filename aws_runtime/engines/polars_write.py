@@ -40,6 +40,10 @@ _BAD_ROWS = 2_000
 _OPEN = 32
 
 
+class CrowdedError(Exception):
+    """More partitions than are written at once: run again, `Staged` knows."""
+
+
 @dataclass(slots=True)
 class Staged:
     """Files of the good rows, before they are in their place.
@@ -48,7 +52,8 @@ class Staged:
         folder: Where they are staged.
         partition_by: Their partitions.
         compression: Their codec.
-        crowded: Whether there are too many partitions to write in one go.
+        crowded: Whether there are too many partitions to write in one go; found out on the way.
+        done: Whether a file of all rows is complete, from which partitions are written some at a time.
         files: Staged path -> rows, once written.
         values: Staged path -> partition values.
     """
@@ -57,6 +62,7 @@ class Staged:
     partition_by: Sequence[PartitionPlan]
     compression: Any
     crowded: bool = False
+    done: bool = False
     files: dict[str, int] = field(default_factory=dict)
     values: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -69,7 +75,7 @@ class Staged:
         """Plan to write `frame` by its partitions, or into one file."""
         target: Any = self.folder / "rows.parquet"
         rows: int | None = None
-        if self.keys and not self.crowded:
+        if self.keys and (self.done or not self.crowded):
             rows = _PARTITION_ROWS
             target = pl.PartitionBy(
                 self.folder,
@@ -83,7 +89,7 @@ class Staged:
             compression=self.compression,
             row_group_size=rows,
             lazy=True,
-            sinked_paths_callback=None if self.crowded else self._note,
+            sinked_paths_callback=None if self.crowded and not self.done else self._note,
         )
 
     def distribute(self) -> None:
@@ -92,7 +98,8 @@ class Staged:
             return
         every = self.folder / "rows.parquet"
         found = pl.scan_parquet(every, glob=False).select(self.keys).unique().collect(engine="streaming")
-        self.crowded = False
+        self.done = True
+        self.values.clear()
         for some in found.sort(self.keys).iter_slices(_OPEN):
             rows = pl.scan_parquet(every, glob=False).join(
                 some.lazy(), on=self.keys, how="semi", nulls_equal=True, maintain_order="left"
@@ -103,6 +110,9 @@ class Staged:
         self.files.update({str(file.path): file.num_rows for file in done.paths})
 
     def _place(self, asked: Any) -> str:
+        if not self.done and (self.crowded or len(self.values) >= _OPEN):
+            self.crowded = True
+            raise CrowdedError
         values = asked.partition_keys.row(0)
         name = f"{len(self.values)}.parquet"
         named = zip(self.partition_by, values, strict=True)
@@ -117,19 +127,15 @@ def stage_good(
     compression: str,
     folder: Path,
 ) -> tuple[Staged, pl.LazyFrame]:
-    """Plan to write the contract's columns of `valid` into `folder`, which is there and empty.
+    """Prepare to write the contract's columns of `valid` into `folder`, which is there and empty.
 
-    `pl.collect_all` runs the plan; `Staged.distribute` completes it. Looking for the partitions
-    beforehand costs a pass over their columns alone.
+    `Staged.sink` plans it, `pl.collect_all` runs the plan, and `Staged.distribute` completes it.
     """
     held = {by.name for by in partition_by}
     columns = [pl.col(c.name) for c in contract.columns if c.name not in held]
     staged = Staged(folder, partition_by, compression)
     keys = [_value(by, contract).alias(name) for by, name in zip(partition_by, staged.keys, strict=True)]
-    if keys:
-        different = valid.select(pl.struct(keys).n_unique()).collect(engine="streaming").item()
-        staged.crowded = different > _OPEN
-    return staged, staged.sink(valid.select(*columns, *keys))
+    return staged, valid.select(*columns, *keys)
 
 
 def _value(by: PartitionPlan, contract: Contract) -> pl.Expr:
