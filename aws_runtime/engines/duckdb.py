@@ -43,7 +43,7 @@ CAPABILITIES = Capabilities(
     formats=frozenset({"json", "parquet"}),
     nested=True,
     runs_in=frozenset({"lambda"}),
-    requirements=("duckdb", "narwhals"),
+    requirements=("duckdb", "narwhals", "zstandard"),
     preference={"json": 1, "parquet": 2},
     max_input_bytes=10 * 1024**3,
 )
