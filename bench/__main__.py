@@ -22,13 +22,17 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these contenders alone; saves nothing")
     parser.add_argument("--dry", action="store_true", help="save nothing")
+    parser.add_argument("--markdown", action="store_true", help="print what is saved for docs/performance.md")
     arguments = parser.parse_args()
     chosen = [CASES[name] for name in arguments.case or CASES]
     known = {contender.name for case in chosen for contender in case.contenders}
     if unknown := set(arguments.only or ()) - known:
         parser.error(f"no contender {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     for case in chosen:
-        _measure(case, arguments)
+        if arguments.markdown:
+            report.show_markdown(case)
+        else:
+            _measure(case, arguments)
 
 
 def _measure(case: Case, arguments: argparse.Namespace) -> None:
@@ -48,7 +52,8 @@ def _measure(case: Case, arguments: argparse.Namespace) -> None:
                 f"{case.name} {contender.name:22s} {one.seconds:8.1f} s {one.cpu_seconds:8.1f} s CPU {one.peak_mb:6d} MB",
                 flush=True,
             )
-    _agree({name: {one.rows for one in each} for name, each in runs.items()})
+    _agree("rows", {name: {one.rows for one in each} for name, each in runs.items()})
+    _agree("bad rows", {c.name: {one.bad for one in runs[c.name]} for c in contenders if c.judges})
     if only:
         return
     larger = measured(
@@ -67,10 +72,10 @@ def _fits(contender: Contender, size: int) -> bool:
     return fits
 
 
-def _agree(rows: dict[str, set[int]]) -> None:
-    """Stop where contenders do not account for the same rows: then they have not done the same work."""
-    if len(set().union(*rows.values())) > 1:
-        raise SystemExit(f"contenders disagree on the number of rows: {rows}")
+def _agree(what: str, counts: dict[str, set[int]]) -> None:
+    """Stop where contenders count differently: then they have not done the same work."""
+    if len(set().union(*counts.values())) > 1:
+        raise SystemExit(f"contenders disagree on the number of {what}: {counts}")
 
 
 if __name__ == "__main__":

@@ -127,12 +127,14 @@ CSV = Case(
     larger=lambda megabytes, times: sales_file(megabytes * times),
     plan=sales_plan,
     contenders=(
-        Contender("ours", "ours: contract, quarantine, partitioned Parquet"),
+        Contender("ours", "ours: contract, quarantine, partitioned Parquet", judges=True),
         Contender("duckdb_copy", "DuckDB COPY, no contract"),
         Contender("duckdb_copy_tuned", "DuckDB COPY, no contract, flushed early"),
         Contender("polars_plain", "Polars scan and sink, no contract"),
-        Contender("pandera_polars", "Pandera on Polars, quarantine", once=True, memory=6),
-        Contender("pandera_pandas", "Pandera on pandas, quarantine", BENCH_PYTHON, once=True, memory=9),
+        Contender("pandera_polars", "Pandera on Polars, quarantine", once=True, memory=6, judges=True),
+        Contender(
+            "pandera_pandas", "Pandera on pandas, quarantine", BENCH_PYTHON, once=True, memory=9, judges=True
+        ),
         Contender(
             "pandera_pandas_chunks", "Pandera on pandas in chunks, quarantine", BENCH_PYTHON, once=True
         ),

@@ -34,6 +34,7 @@ class Contender:
         once: Too slow to be run more than once.
         over_s3: Reads and writes S3 (moto), as it knows nothing else.
         memory: Multiples of the source that must be free for it; 0 for those that stream.
+        judges: Sets bad rows aside, judging the file as a whole; all that do must agree on them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Contender:
     once: bool = False
     over_s3: bool = False
     memory: float = 0
+    judges: bool = False
 
 
 @dataclass(frozen=True)

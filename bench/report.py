@@ -64,6 +64,28 @@ def save(case: Case, kept: Mapping[str, Any]) -> None:
     RESULTS.write_text(json.dumps(results, indent=2, sort_keys=True) + "\n")
 
 
+def show_markdown(case: Case) -> None:
+    """Print what is saved of a case as two Markdown tables."""
+    kept = json.loads(RESULTS.read_text())[case.name]
+    rows = [(c.label, kept["medians"][c.name]) for c in case.contenders if c.name in kept["medians"]]
+    rows.append((f"ours, {kept['larger']['times']} times the size", kept["larger"]))
+    print(f"{kept['input_bytes'] / 1e6:,.0f} MB, {kept['rows']:,.0f} rows\n")
+    print("| | seconds | CPU s | peak MB |\n|---|---|---|---|")
+    for label, one in rows:
+        print(f"| {label} | {one['seconds']:.1f} | {one['cpu_seconds']:.1f} | {one['peak_mb']:.0f} |")
+    print("\n| goal | measured | |\n|---|---|---|")
+    for goal in kept["goals"].values():
+        verdict = ("met" if goal["met"] else "missed") if _asked(goal) else ""
+        print(f"| {goal['text']}{f': {_asked(goal)}' * bool(_asked(goal))} | {goal['value']:g} | {verdict} |")
+    print()
+
+
+def _asked(goal: Mapping[str, Any]) -> str:
+    if goal["most"] is not None:
+        return f"at most {goal['most']:g}"
+    return f"at least {goal['least']:g}" if goal["least"] is not None else ""
+
+
 def show(case: Case, kept: Mapping[str, Any]) -> None:
     """Print a case's table and how it does against its goals."""
     megabytes = kept["input_bytes"] / 1e6
@@ -82,7 +104,6 @@ def show(case: Case, kept: Mapping[str, Any]) -> None:
         )
     print()
     for goal in kept["goals"].values():
-        asked = [f"at most {goal['most']:g}"] * (goal["most"] is not None)
-        asked += [f"at least {goal['least']:g}"] * (goal["least"] is not None)
-        verdict = f"{'met' if goal['met'] else 'MISSED'} ({asked[0]})" if asked else ""
+        asked = _asked(goal)
+        verdict = f"{'met' if goal['met'] else 'MISSED'} ({asked})" if asked else ""
         print(f"{goal['text']:50s} {goal['value']:8.2f}  {verdict}")
