@@ -1,0 +1,1 @@
+"""clickstream, always by Glue."""
