@@ -28,12 +28,12 @@ from aws_runtime.engines import (
     Written,
 )
 from aws_runtime.engines.polars_csv import TOLD, CsvFrame, open_csv
-from aws_runtime.engines.polars_dialect import POLARS, data_type, dtype_of, replaced
+from aws_runtime.engines.polars_dialect import POLARS, NestedError, data_type, dtype_of, replaced
 from aws_runtime.engines.polars_record import as_json
 from aws_runtime.engines.polars_sql import Translator
 from aws_runtime.engines.polars_windows import FrameWindows
 from aws_runtime.engines.polars_write import bad_sink, publish, publish_bad, stage_good
-from aws_runtime.errors import RejectedFile, RowsNotConserved
+from aws_runtime.errors import RejectedFile, RowsNotConserved, TransformError
 from aws_runtime.formats import csv, parquet
 from aws_runtime.formats.csv_values import local_dialect
 from aws_runtime.plan import FormatPlan, PartitionPlan
@@ -115,7 +115,12 @@ class PolarsEngine:
         if absent:
             raise RejectedFile("MissingColumns", f"{stage} has no {', '.join(absent)}", ", ".join(self.uris))
         translated = Translator(schema)
-        columns = [translated(sql).alias(name) for name, sql in projection(contract, given.dialect, types)]
+        try:
+            columns = [
+                translated(sql).alias(name) for name, sql in projection(contract, given.dialect, types)
+            ]
+        except NestedError as error:
+            raise TransformError(f"{stage}: {error}") from error
         hidden = [pl.col(name).cast(kind) for name, kind in _HIDDEN.items() if name in types]
         typed = frame.select(*columns, *hidden)
         broken = violations(contract, given.dialect, types)

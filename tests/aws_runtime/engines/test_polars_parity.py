@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from aws_runtime.contract import Column, Contract, DataType, Rule, Severity
 from aws_runtime.engines import InputFile, Limits
+from aws_runtime.errors import TransformError
 from aws_runtime.partitions import HIVE_NULL
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
 from aws_runtime.step import run_step
@@ -309,3 +310,15 @@ def test_hundreds_of_partitions(tmp_path: Path) -> None:
     polars = run("polars", "parquet", path, contract, contract, tmp_path, by)
     assert len(polars["places"]) == 306
     assert_same(polars, run("duckdb", "parquet", path, contract, contract, tmp_path, by))
+
+
+def test_nested_columns_pass_through_and_are_not_converted(tmp_path: Path) -> None:
+    numbers, wide = DataType("list", item=DataType("int64")), DataType("list", item=DataType("float64"))
+    contract = Contract("Nested", (Column("l", numbers, nullable=True),))
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist([{"l": [1, None]}, {"l": None}], schema=arrow_schema(contract)), path)
+    polars = run("polars", "parquet", path, contract, contract, tmp_path)
+    assert polars["rows"] == run("duckdb", "parquet", path, contract, contract, tmp_path)["rows"]
+    other = Contract("Nested", (Column("l", wide, nullable=True),))
+    with pytest.raises(TransformError, match="cast them in the transform"):
+        run("polars", "parquet", path, contract, other, tmp_path)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +113,11 @@ def test_layout_is_told_by_content(tmp_path: Path, text: str, layout: Layout) ->
     path = tmp_path / "given.json"
     path.write_text(text)
     assert prepare(str(path), "uri", Options(), tmp_path).layout is layout
+
+
+def test_a_zstd_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "given.json"
+    path.write_bytes(zstandard.compress(b'{"a": 1}\n{"a": 2}\n'))
+    prepared = prepare(str(path), "uri", Options(), tmp_path)
+    assert prepared.layout is Layout.LINES
+    assert Path(prepared.path).read_bytes() == b'{"a": 1}\n{"a": 2}\n'
