@@ -81,7 +81,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from aws_runtime.engines import Limits  # noqa: PLC0415 - only where Spark is used
     from aws_runtime.engines.spark_session import session  # noqa: PLC0415 - only where Spark is used
 
-    running = session(Limits(1024 * 2**20, 2, str(tmp_path_factory.mktemp("spark"))))
+    with pytest.MonkeyPatch.context() as patched:
+        # A test's steps are too short for Java's second compiler: it takes half of their time.
+        patched.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        running = session(Limits(1024 * 2**20, 2, str(tmp_path_factory.mktemp("spark"))))
     running.sparkContext.setLogLevel("ERROR")
     yield running
     running.stop()
