@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from step_outcome import assert_equal
 
 from aws_runtime.contract import Contract, Drift
@@ -68,7 +69,8 @@ SHAPES: dict[str, tuple[bytes, str | None, int, int]] = {
     "invalid UTF-8 in an array": (ARRAY.replace(b"O-2", b"O-\xff"), "MalformedJson", 0, 0),
     "gzip": (gzip.compress(GOOD, mtime=0), None, 10, 0),
     "gzip cut": (gzip.compress(GOOD, mtime=0)[:-20], "CorruptFile", 0, 0),
-    "zstd": (b"\x28\xb5\x2f\xfd" + b"x" * 40, "CompressedFile", 0, 0),
+    "zstd": (zstandard.compress(GOOD), None, 10, 0),
+    "zstd broken": (b"\x28\xb5\x2f\xfd" + b"x" * 40, "CorruptFile", 0, 0),
     "no JSON at all": (bytes(range(128, 256)) * 8, "MalformedJson", 0, 0),
     "repeated key": (lines(order(1), json.dumps(order(2)).replace("{", '{"order_id": 1, ', 1).encode() + b"\n"), None, 2, 1),
     "10,000 levels in a line": (lines(order(1), b'{"products": ' + DEEP + b"}\n", order(3)), None, 4, 1),
