@@ -134,7 +134,7 @@ def _ingest(shared: Shared, unit: Unit, folder: Path) -> Outcome:
         destination, quarantine = str(folder / "output"), str(folder / "quarantine")
         Path(destination).mkdir()
         Path(quarantine).mkdir()
-    with shared.engine, _resources_named(plan, unit):
+    with shared.engine, resources_named(plan, unit):
         result = shared.step(given, destination=destination, quarantine=quarantine, stem=unit.stem)
     shutil.rmtree(folder / "input", ignore_errors=True)  # room for the next one meanwhile
     outputs = _entries(result.files, destination, at.destination, unit.digest)
@@ -234,7 +234,7 @@ def _replaced_upstream(unit: Unit, error: RejectedFile) -> bool:
 
 
 @contextlib.contextmanager
-def _resources_named(plan: AssetPlan, unit: Unit) -> Iterator[None]:
+def resources_named(plan: AssetPlan, unit: Unit) -> Iterator[None]:
     """Give exhausted memory and disk, which each engine reports in its own way, one name each."""
     read = next((item.identity.uri for items in unit.inputs.values() for item in items), "no file")
     what = f"{plan.pipeline}/{plan.asset}, reading {read}"

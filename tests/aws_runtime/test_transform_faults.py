@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import narwhals as nw
@@ -11,8 +12,9 @@ import pytest
 
 from aws_runtime.engines import InputFile, Limits
 from aws_runtime.errors import TransformError
-from aws_runtime.materialize import MemoryExhaustedError, _resources_named
 from aws_runtime.step import run_step
+from aws_runtime.unit_run import MemoryExhaustedError, resources_named
+from aws_runtime.units import Unit
 from ingestion_assets.plan import asset_plan
 from tests.pipelines.diamond.pipeline import pipeline
 
@@ -82,5 +84,6 @@ def test_fault_is_one_line_that_names_the_transform(transform, said, tmp_path):
 
 
 def test_exhausted_memory_keeps_its_own_name(tmp_path):
-    with pytest.raises(MemoryExhaustedError), _resources_named(PLAN):
+    unit = Unit("0" * 16, "0" * 16, datetime(2025, 1, 17, tzinfo=UTC), "", {}, {})
+    with pytest.raises(MemoryExhaustedError), resources_named(PLAN, unit):
         run(exhausts, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -244,6 +245,8 @@ def test_an_execution_that_died_without_a_word_is_noticed(door):
     broken = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "E", "Cause": "c"}}})
     sfn.update_state_machine(stateMachineArn=door.machine, definition=broken)
     arn = sfn.start_execution(stateMachineArn=door.machine, name="dead")["executionArn"]
+    while sfn.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        time.sleep(0.05)  # moto runs it in a thread
     door.change("SET #s = :s, execution_arn = :a REMOVE files", s={"S": "processing"}, a={"S": arn})
     found = door.follow(files)
     assert {(run.status, run.error) for run in found.values()} == {("FAILED", "E: c")}

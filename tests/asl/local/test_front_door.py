@@ -78,7 +78,7 @@ def door(aws):
         aws("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
 
 
-def bodies(aws, name, wanted, seconds=30):
+def bodies(aws, name, wanted, seconds=180):
     """Receive `wanted` messages, and take them out of their queue."""
     sqs, found = aws("sqs"), []
     url, deadline = sqs.get_queue_url(QueueName=name)["QueueUrl"], time.monotonic() + seconds
