@@ -112,6 +112,9 @@ def _retyped(source: str, actual: DataType, wanted: DataType, dialect: Dialect) 
         checks.append(f"{dialect.try_cast(cast, dialect.type_name(actual))} = {source}")
     if wanted.name in _UNSIGNED:
         checks.append(f"{cast} BETWEEN 0 AND {_UNSIGNED[wanted.name]}")
+    if actual.name == "boolean" and wanted.name == "decimal" and wanted.precision == wanted.scale:
+        # One has no place before the point; DuckDB would make it the least value after it.
+        checks.append(f"NOT {source}")
     return f"CASE WHEN {' AND '.join(checks)} THEN {cast} END" if checks else cast
 
 
@@ -271,7 +274,7 @@ def coerce_reason(  # noqa: PLR0917 - a recursion of two types in step
         ]
         reasons = [part for part in parts if part is not None]
         return f"COALESCE({', '.join(reasons)}, NULL)" if reasons else None
-    shown = f"SUBSTR({as_text(raw, dialect)}, 1, {QUOTED})"
+    shown = f"SUBSTR({as_text(raw, dialect, actual)}, 1, {QUOTED})"
     before, after = dialect.text(": '"), dialect.text(f"' is not {wanted}")
     said = f"CONCAT({path}, {before}, {shown}, {after})"
     return f"CASE WHEN {_fails(raw, actual, wanted, dialect, depth)} THEN {said} END"
@@ -281,6 +284,10 @@ def _below(path: str, name: str, dialect: Dialect) -> str:
     return f"CONCAT({path}, {dialect.text('.' + name)})"
 
 
-def as_text(expression: str, dialect: Dialect) -> str:
-    """SQL of `expression` as text."""
+def as_text(expression: str, dialect: Dialect, kind: DataType | None = None) -> str:
+    """SQL of `expression`, which is a `kind` where that is known, as text."""
+    if kind is not None and kind.name == "decimal" and kind.precision == kind.scale and kind.scale != 38:
+        # DuckDB spells a decimal that has no digits before the point as `.5`.
+        wider = DataType("decimal", precision=(kind.precision or 0) + 1, scale=kind.scale)
+        expression = f"CAST({expression} AS {dialect.type_name(wider)})"
     return f"CAST({expression} AS {dialect.type_name(TEXT)})"

@@ -197,7 +197,8 @@ def _repeated(  # noqa: PLR0917 - what a rule of several columns is made of
     partition = ", ".join([*(dialect.quote(key) for key in keys), *failed, *apart])
     predicate = f"COUNT(*) OVER (PARTITION BY {partition}) > 1"
     shown = ", ', ', ".join(
-        f"COALESCE(SUBSTR({as_text(dialect.quote(key), dialect)}, 1, {QUOTED}), 'null')" for key in keys
+        f"COALESCE(SUBSTR({as_text(dialect.quote(key), dialect, by_name[key].type)}, 1, {QUOTED}), 'null')"
+        for key in keys
     )
     subject = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
     said = f"CONCAT({dialect.text(subject + ': ')}, {shown}, ' appears more than once')"
@@ -216,7 +217,7 @@ def _rule(column: Column, rule: Rule, dialect: Dialect) -> Violation:
     if rule.check == "unique_values_eq":
         return _whole_set(column, rule, value, dialect)
     kept = CHECKS[rule.check](value, rule.args, column.type, dialect)
-    shown = f"COALESCE(SUBSTR({as_text(value, dialect)}, 1, {QUOTED}), 'null')"
+    shown = f"COALESCE(SUBSTR({as_text(value, dialect, column.type)}, 1, {QUOTED}), 'null')"
     quote = dialect.text("'" if column.type.name == "string" else "")
     said = (
         f"CONCAT({dialect.text(column.name + ': ')}, {quote}, {shown}, {quote}, "
