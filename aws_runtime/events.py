@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,8 @@ _EXECUTION = re.compile(r"[^\s\x00-\x1f\x7f-\x9f/\\?*<>{}\[\]\"#%^|~`$&,;:]{1,80
 class S3Object:
     """One object as an event names it; what the event does not say is None.
 
-    `sequencer` orders the versions of a key that were written within one second.
+    `sequencer` orders the versions of a key that were written within one second. `partition` holds the
+    values of the folders that the file lies in, which become columns of its rows.
     """
 
     bucket: str
@@ -34,6 +35,7 @@ class S3Object:
     etag: str | None = None
     size: int | None = None
     sequencer: str | None = None
+    partition: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def identity(self) -> FileIdentity:
@@ -57,12 +59,26 @@ class InputEvent:
     Args:
         objects: S3 objects, which are read together.
         record: URI of the run record of the upstream asset that wrote it.
-        manifest: URI of a batch's manifest (docs/ingress.md), whose files are read one by one.
+        manifest: URI of a batch's manifest (docs/ingress.md), whose files are read one by one, or
+            together where it says so.
     """
 
     objects: tuple[S3Object, ...] = ()
     record: str | None = None
     manifest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CurationEvent:
+    """What a configured run says beside (docs/curation.md).
+
+    Args:
+        destination: S3 prefix of its Parquet files, ending in `/`, in place of the function's own.
+        steps: Built-in steps of the configuration, which run before the transform.
+    """
+
+    destination: str
+    steps: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +89,13 @@ class MaterializeEvent:
         execution: Name of the execution.
         event_time: When the file arrived.
         inputs: By input name, exactly those of the plan.
+        curation: Of a configured run only.
     """
 
     execution: str
     event_time: datetime
     inputs: Mapping[str, InputEvent]
+    curation: CurationEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,7 @@ class _Raw:
     execution: str
     event_time: str
     inputs: Mapping[str, InputEvent]
+    curation: CurationEvent | None = None
 
 
 def parse_event(data: Any, plan: AssetPlan) -> MaterializeEvent:
@@ -109,4 +128,13 @@ def parse_event(data: Any, plan: AssetPlan) -> MaterializeEvent:
         moment = parse_event_time(raw.event_time)
     except ValueError as error:
         raise ValueError(f"event_time: {error}") from None
-    return MaterializeEvent(raw.execution, moment, raw.inputs)
+    if raw.curation is not None:
+        _check_curation(raw.curation, plan)
+    return MaterializeEvent(raw.execution, moment, raw.inputs, raw.curation)
+
+
+def _check_curation(asked: CurationEvent, plan: AssetPlan) -> None:
+    if not re.fullmatch(r"s3://[^/]+/(.+/)?", asked.destination):
+        raise ValueError(f"curation.destination: {asked.destination!r} is no s3:// prefix that ends in /")
+    if asked.steps and len(plan.inputs) != 1:
+        raise ValueError(f"curation.steps: {plan.asset} has {len(plan.inputs)} inputs; steps run on one")

@@ -8,9 +8,11 @@ The Lambda handler and the Glue job both call `materialize`.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from aws_runtime.errors import RejectedFile
 from aws_runtime.events import MaterializeEvent
 from aws_runtime.plan import AssetPlan
 from aws_runtime.records import Batch, Places
-from aws_runtime.step import open_steps
+from aws_runtime.step import Before, open_steps
 from aws_runtime.unit_run import DiskExhaustedError, MemoryExhaustedError, Outcome, Shared, run_of, run_unit
 from aws_runtime.units import SUPERSEDED, Asked, Unit, UpstreamError, described, resolve
 from aws_runtime.work import work_folder
@@ -62,10 +64,14 @@ def materialize(
         BatchTooWideError: A batch has too many partitions.
         RowsNotConserved: Rows were lost or doubled; nothing of that file was published.
         TransformError: The transform raises, or its result is not what the contract needs.
-        ValueError: A manifest is missing or is not as agreed.
+        ValueError: A manifest is missing or is not as agreed; of class `ConfigError`, when a built-in
+            step of the configuration is impossible.
     """
+    before = _built_in(event)
+    if event.curation:
+        at = replace(at, destination=event.curation.destination)
     asked = resolve(event)
-    with work_folder() as folder, open_steps(plan, limits(folder)) as step:
+    with work_folder() as folder, open_steps(plan, limits(folder), before) as step:
         engine = threading.Semaphore(parallel)
         shared = Shared(plan, event, at, folder, storage.room(folder), step, engine, direct)
         outcomes = _run_all(shared, asked.units, parallel + AHEAD)
@@ -78,6 +84,15 @@ def materialize(
     storage.put_json(at.files, files)
     storage.put_json(at.record, record)
     return record
+
+
+def _built_in(event: MaterializeEvent) -> Before | None:
+    """Return the configuration's built-in steps as one function, or none where there are none."""
+    if event.curation is None or not event.curation.steps:
+        return None
+    # By name, as an engine is, because only bundles of curated pipelines hold it and what it imports.
+    prepared: Before = importlib.import_module("aws_runtime.curation.built_in").prepared(event.curation.steps)
+    return prepared
 
 
 def _record(asked: Asked, outcomes: Sequence[Outcome], plan: AssetPlan, at: Places) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class AssetPlan:
         inputs: In the order of the transform's parameters.
         output: Contract and layout of the result.
         engine: A module of `aws_runtime.engines`.
+        sql: The transform as a query in the engine's dialect, over tables of the inputs' names; empty
+            where the function itself runs.
     """
 
     pipeline: str
@@ -88,6 +90,7 @@ class AssetPlan:
     inputs: tuple[InputPlan, ...]
     output: OutputPlan
     engine: str = "duckdb"
+    sql: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values only."""

@@ -30,6 +30,8 @@ from aws_runtime.errors import RejectedFile, RowsNotConserved, TransformError
 from aws_runtime.plan import AssetPlan
 
 Transform = Callable[..., Any]
+#: What is done to the rows of the only input before the transform.
+Before = Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def run_step(
     quarantine: str,
     stem: str,
     limits: Limits,
+    before: Before | None = None,
 ) -> StepResult:
     """Run the step of `plan` over `inputs`, the files of each of its inputs by name.
 
@@ -91,30 +94,34 @@ def run_step(
         stem: Name of every file written; derive it from the inputs' identity, so that a retry
             overwrites its own files.
         limits: Memory, threads and spill folder.
+        before: Done to the rows of the only input before the transform.
 
     Raises:
         RejectedFile: An input cannot be ingested at all.
         RowsNotConserved: Rows were lost or doubled.
         TransformError: The transform raises, or its result is not what the contract needs.
     """
-    with open_steps(plan, limits) as run:
+    with open_steps(plan, limits, before) as run:
         return run(inputs, destination=destination, quarantine=quarantine, stem=stem)
 
 
 @contextmanager
-def open_steps(plan: AssetPlan, limits: Limits) -> Iterator[RunStep]:
+def open_steps(plan: AssetPlan, limits: Limits, before: Before | None = None) -> Iterator[RunStep]:
     """Open the engine of `plan` for many steps, each over files of its own; else as `run_step`."""
+    if before is not None and len(plan.inputs) != 1:
+        raise ValueError(f"{plan.pipeline}/{plan.asset}: built-in steps take one input")
     with open_session(load_engine(plan.engine), limits) as session:
 
         def run(
             inputs: Mapping[str, Sequence[InputFile]], *, destination: str, quarantine: str, stem: str
         ) -> StepResult:
+            _check_folders(plan, inputs)
             to = {"destination": destination, "quarantine": quarantine, "stem": stem}
             with session() as engine:
                 try:
-                    written = _run(engine, plan, inputs, **to)
+                    written = _run(engine, plan, inputs, before, **to)
                 except ReadAgain:
-                    written = _run(engine, plan, inputs, **to)
+                    written = _run(engine, plan, inputs, before, **to)
             return _accounted(plan, written)
 
         yield run
@@ -140,8 +147,35 @@ def _accounted(plan: AssetPlan, written: Written) -> StepResult:
     )
 
 
-def _transformed(plan: AssetPlan, frames: Mapping[str, nw.LazyFrame[Any]]) -> Any:
+def _check_folders(plan: AssetPlan, inputs: Mapping[str, Sequence[InputFile]]) -> None:
+    """Refuse values of folders that the engine would leave out of the rows."""
+    for given in plan.inputs:
+        if not any(file.partition for file in inputs[given.name]):
+            continue
+        if given.format.name != "parquet" or not load_engine(plan.engine).CAPABILITIES.folder_columns:
+            raise ValueError(
+                f"{plan.pipeline}/{plan.asset}: {plan.engine} makes no columns of the folders of "
+                f"{given.format.name} files ({given.name})"
+            )
+
+
+def _queried(engine: Engine, plan: AssetPlan, frames: Mapping[str, nw.LazyFrame[Any]]) -> Any:
+    """Run the transform's query and return its result as the engine's own frame."""
+    try:
+        return engine.query(plan.sql, {name: nw.to_native(frame) for name, frame in frames.items()})
+    except (ReadAgain, RejectedFile):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise TransformError(
+            f"{plan.pipeline}/{plan.asset}: the SQL of the transform cannot run on {plan.engine}: {said}"
+        ) from error
+
+
+def _transformed(engine: Engine, plan: AssetPlan, frames: Mapping[str, nw.LazyFrame[Any]]) -> Any:
     """Run the transform and return its result as the engine's own frame."""
+    if plan.sql:
+        return _queried(engine, plan, frames)
     name = f"{plan.pipeline}/{plan.asset}: {plan.transform}"
     transform = load_transform(plan.transform)
     try:
@@ -170,6 +204,7 @@ def _run(
     engine: Engine,
     plan: AssetPlan,
     inputs: Mapping[str, Sequence[InputFile]],
+    before: Before | None,
     *,
     destination: str,
     quarantine: str,
@@ -182,7 +217,9 @@ def _run(
         for given in plan.inputs
     }
     frames = {name: nw.from_native(stage.valid).lazy() for name, stage in checked.items()}
-    result = _transformed(plan, frames)
+    if before is not None:
+        frames = {name: before(frame) for name, frame in frames.items()}
+    result = _transformed(engine, plan, frames)
     try:
         checked[plan.asset] = engine.check(result, plan.output.contract, plan.asset)
     except RejectedFile as error:

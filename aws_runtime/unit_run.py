@@ -174,7 +174,7 @@ def _copied(items: Sequence[S3Object], folder: Path) -> list[InputFile]:
     copies = [(item, folder / storage.local_name(item, position)) for position, item in enumerate(items)]
     for item, target in copies:
         storage.download(item, target)
-    return [InputFile(str(target), item.identity.uri) for item, target in copies]
+    return [InputFile(str(target), item.identity.uri, item.partition) for item, target in copies]
 
 
 def _in_place(items: Sequence[S3Object], is_source: bool) -> list[InputFile]:
@@ -186,7 +186,7 @@ def _in_place(items: Sequence[S3Object], is_source: bool) -> list[InputFile]:
         return storage.describe(replace(item, version_id=None))
 
     found = [item for item in storage.each(latest, items) if not item.is_marker]
-    return [InputFile(item.identity.uri, item.identity.uri) for item in found]
+    return [InputFile(item.identity.uri, item.identity.uri, item.partition) for item in found]
 
 
 def _entries(

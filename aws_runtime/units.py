@@ -1,13 +1,13 @@
 """What one materialization is made of: units, each a file with what was made from it, run one by one.
 
-In: a checked event. Out: its units. A batch has one for each file of its manifest, anything else is
-one; so what a file gives never depends on the files that it arrived with.
+In: a checked event. Out: its units. A batch has one for each file of its manifest, unless that says
+`together`; anything else is one. So what a file gives never depends on the files that it arrived with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -95,6 +95,7 @@ class _ManifestFile:
     etag: str | None = None
     size: int | None = None
     sequencer: str | None = None
+    partition: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class _Manifest:
     batch: int
     bytes: int
     files: tuple[_ManifestFile, ...]
+    together: bool = False
 
 
 def resolve(event: MaterializeEvent) -> Asked:
@@ -116,7 +118,7 @@ def resolve(event: MaterializeEvent) -> Asked:
     given = {
         name: _of_objects(asked.objects, event)
         if asked.objects
-        else _of_manifest(asked.manifest)
+        else _of_manifest(asked.manifest, event)
         if asked.manifest
         else _of_record(str(asked.record), event)
         for name, asked in event.inputs.items()
@@ -158,12 +160,15 @@ def _of_objects(objects: Sequence[S3Object], event: MaterializeEvent) -> _Given:
     return _Given((part,), batch=False, identity=digest)
 
 
-def _of_manifest(uri: str) -> _Given:
+def _of_manifest(uri: str, event: MaterializeEvent) -> _Given:
     document = storage.get_json(uri)
     if document is None:
         raise ValueError(f"{uri}: there is no such manifest")
     try:
-        parts = [_of_file(file) for file in decode(_Manifest, document).files]
+        manifest = decode(_Manifest, document)
+        parts = [_of_file(file) for file in manifest.files]
+        if manifest.together:
+            return _of_objects([item for part in parts for item in part.objects], event)
         identity = combined_digest(part.digest for part in parts)
     except ValueError as error:
         raise ValueError(f"{uri}: {error}") from None
@@ -171,7 +176,9 @@ def _of_manifest(uri: str) -> _Given:
 
 
 def _of_file(file: _ManifestFile) -> _Part:
-    item = S3Object(file.bucket, file.key, file.version_id, file.etag, file.size, file.sequencer)
+    item = S3Object(
+        file.bucket, file.key, file.version_id, file.etag, file.size, file.sequencer, file.partition
+    )
     moment = parse_event_time(file.event_time)
     source = source_digest(file.bucket, file.key)
     return _Part(item.identity.digest, source, moment, file.sequencer or "", (item,))

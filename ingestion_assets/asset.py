@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ingestion_assets.errors import CompileError, Where, declared_here
 from ingestion_assets.formats import Format
 
-ProcessorKind = Literal["lambda", "glue_pyspark", "auto"]
+ProcessorKind = Literal["lambda", "glue_pyspark", "glue_sql", "auto", "configured"]
 PartitionTransform = Literal["identity", "hour", "day", "month", "year", "month_of_year", "day_of_month"]
 
 
@@ -78,8 +78,9 @@ class Processor:
     """What runs the transform.
 
     Args:
-        kind: `lambda`, `glue_pyspark`, or `auto`: a Choice state takes the Lambda function for up to
-            `threshold_bytes` of source files, and the Glue job for more.
+        kind: `lambda`, `glue_pyspark`, `glue_sql` (the transform as Spark SQL), or `auto`: a Choice state
+            takes the Lambda function for up to `threshold_bytes` of source files, and the Glue job for
+            more. `configured` is of curated pipelines: each execution's configuration says which.
         threshold_bytes: Of `auto`.
         engine: An engine's name; None lets the compiler choose by format and capabilities.
         memory_mb: Of the Lambda function (128 to 10,240).

@@ -100,7 +100,7 @@ def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
     }
     output = lower_contract(asset.contract, asset.where)
     try:
-        sql = _transform_sql(asset, contracts)
+        sql = transform_sql(asset, contracts)
         sources = _sources(sql, contracts, {column.name.lower() for column in output.columns})
     except Exception as error:  # any fault of SQLFrame's or sqlglot's leaves the data unharmed
         raise LineageUnavailableError(
@@ -142,12 +142,13 @@ def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _table_columns(contract: Contract) -> dict[str, str]:
+def table_columns(contract: Contract) -> dict[str, str]:
+    """Column -> type in DuckDB's SQL of an input as a transform sees it, hidden columns included."""
     hidden = {"source_row": "BIGINT", "source_uri": "VARCHAR"}
     return {column.name: sql_type(column.type) for column in contract.columns} | hidden
 
 
-def _transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> str:
+def transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> str:
     """Run the transform over empty tables and return its text in Spark's dialect."""
     with _SESSION, duckdb.connect() as connection:
         session = DuckDBSession(conn=connection)
@@ -155,7 +156,7 @@ def _transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> 
             frames = {}
             for parameter, contract in contracts.items():
                 columns = ", ".join(
-                    f"{_quote(name)} {kind}" for name, kind in _table_columns(contract).items()
+                    f"{_quote(name)} {kind}" for name, kind in table_columns(contract).items()
                 )
                 table = parameter.lower()  # SQLFrame finds no columns of a table in mixed case
                 connection.execute(f"CREATE TABLE {_quote(table)} ({columns})")
@@ -186,7 +187,7 @@ Known = dict[tuple[int, str, tuple[str, ...]], frozenset[Origin]]
 
 def _sources(sql: str, contracts: Mapping[str, Contract], wanted: set[str]) -> dict[str, frozenset[Origin]]:
     """Map each output column to (input table, path) pairs, all names in lower case but those of paths."""
-    schema = {table.lower(): _table_columns(contract) for table, contract in contracts.items()}
+    schema = {table.lower(): table_columns(contract) for table, contract in contracts.items()}
     typed: dict[str, object] = {
         table: {
             name: exp.DataType.build(kind, dialect="duckdb").sql("spark") for name, kind in columns.items()

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
+from aws_runtime.contract import Contract
+from aws_runtime.engines import load_engine
 from aws_runtime.plan import AssetPlan, FormatPlan, InputPlan, OutputPlan, PartitionPlan
 from ingestion_assets.asset import IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
-from ingestion_assets.engines import choose_engine
+from ingestion_assets.engines import AS_SQL, choose_engine, runtimes
 from ingestion_assets.errors import CompileError
 from ingestion_assets.formats import Parquet
 from ingestion_assets.pipeline import Pipeline
 
 
-def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
+def asset_plan(
+    pipeline: Pipeline, asset: IngestionAsset, *, sql: str | Path | None = None, folder_columns: bool = False
+) -> AssetPlan:
     """Lower one asset of `pipeline`.
+
+    Args:
+        pipeline: Has the sources and assets that `asset` reads.
+        asset: The asset, or one of its variants (`ingestion_assets.engines.runtimes`).
+        sql: The transform as the user's Spark SQL, text or file, in place of the function.
+        folder_columns: Whether the source's Hive folders become columns of its rows.
 
     Raises:
         CompileError: ASL002 for an input that is neither a source nor an asset of the pipeline;
-            whatever the contracts raise.
+            ASL050 and ASL051 for a transform that is, or is to be, SQL; whatever the contracts raise.
     """
     nodes: tuple[S3Source | IngestionAsset, ...] = (*pipeline.sources, *pipeline.assets)
     upstream = {node.name: node for node in nodes}
@@ -39,6 +51,11 @@ def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
             form = FormatPlan(Parquet.name)
             contract = lower_contract(node.contract, node.where)
             inputs.append(InputPlan(parameter, form, contract, origin="asset"))
+    kind = runtimes(asset)[0].processor.kind
+    contracts = {given.name: given.contract for given in inputs}
+    query = _query(asset, contracts, sql) if sql is not None or kind in AS_SQL else ""
+    formats = {given.format.name for given in inputs}
+    engine = choose_engine(asset, formats, folder_columns=folder_columns, sql=bool(query))
     return AssetPlan(
         pipeline=pipeline.name,
         asset=asset.name,
@@ -52,5 +69,20 @@ def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
             ),
             compression=asset.destination.compression,
         ),
-        engine=choose_engine(asset, {given.format.name for given in inputs}),
+        engine=engine,
+        sql=_spelled(query, engine) if query else "",
     )
+
+
+def _query(asset: IngestionAsset, contracts: Mapping[str, Contract], sql: str | Path | None) -> str:
+    from ingestion_assets import sql as transforms  # noqa: PLC0415 - SQLFrame takes long to load, few need it
+
+    if sql is None:
+        return transforms.generated_sql(asset, contracts)
+    return transforms.written_sql(sql, contracts, asset.where)
+
+
+def _spelled(query: str, engine: str) -> str:
+    from ingestion_assets import sql as transforms  # noqa: PLC0415 - as above
+
+    return transforms.for_duckdb(query) if load_engine(engine).CAPABILITIES.sql == "duckdb" else query

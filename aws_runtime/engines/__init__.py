@@ -34,6 +34,8 @@ class Capabilities:
         requirements: Distributions that its Lambda layer holds, by name (pinned in constraints.txt).
         preference: For each format, the lower the better; the compiler takes the lowest.
         max_input_bytes: Largest input that one Lambda holds; None means no bound.
+        folder_columns: Whether it gives the rows of a Parquet file the columns of `InputFile.partition`.
+        sql: The dialect, as sqlglot names it, in which it runs a transform written as a query; empty for none.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Capabilities:
     requirements: tuple[str, ...] = ()
     preference: Mapping[str, int] = field(default_factory=dict)
     max_input_bytes: int | None = None
+    folder_columns: bool = False
+    sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,13 @@ class InputFile:
     Args:
         path: A local path, or for Spark in Glue an `s3://` URI.
         uri: The identity written into quarantine: `s3://bucket/key` or the local path.
+        partition: Values of the folders that it lies in, by name, which become text columns of its rows
+            (Parquet only). A column that the file has too is taken from the file, and must agree.
     """
 
     path: str
     uri: str
+    partition: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,9 @@ class Engine(Protocol):
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce and split `frame` by the contract; `stage` is written into quarantine rows."""
+
+    def query(self, sql: str, frames: Mapping[str, Any]) -> Any:
+        """Return the rows of a query in the dialect of `Capabilities.sql` over `frames`, its tables by name."""
 
     def write(
         self,

@@ -31,10 +31,11 @@ from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_database import open_connection, open_database
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_explode import one_scan
+from aws_runtime.engines.duckdb_parquet import read_files
 from aws_runtime.engines.duckdb_quarantine import REASON, RECORD, flag, quarantined_columns
 from aws_runtime.engines.duckdb_write import write_bad, write_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved
-from aws_runtime.formats import json, parquet
+from aws_runtime.formats import json
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, violations
 
@@ -46,6 +47,8 @@ CAPABILITIES = Capabilities(
     requirements=("duckdb", "narwhals", "zstandard"),
     preference={"json": 1, "parquet": 2},
     max_input_bytes=10 * 1024**3,
+    folder_columns=True,
+    sql="duckdb",
 )
 
 _HIDDEN = (SOURCE_ROW, SOURCE_URI)
@@ -78,7 +81,7 @@ class DuckDBEngine:
         self.input_bytes += sum(Path(file.path).stat().st_size for file in files)
         name = self._name("read")
         if format.name == "parquet":
-            sql = " UNION ALL ".join(self._parquet(file) for file in files)
+            sql = read_files(self.connection, files)
         else:
             sql = " UNION ALL ".join(self._json(file, format, contract, name) for file in files)
         return self._view(name, sql or _no_rows(contract))
@@ -94,16 +97,14 @@ class DuckDBEngine:
             extra[column] = extra.get(column, 0) + count
         return source.sql
 
-    def _parquet(self, file: InputFile) -> str:
-        parquet.verify(file.path, file.uri)
-        source = f"read_parquet({text(file.path)}, file_row_number=true, hive_partitioning=false)"
-        try:
-            self.connection.execute(f"DESCRIBE SELECT * FROM {source}")
-        except duckdb.Error as error:
-            raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
-        return (
-            f"SELECT *, {text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW} FROM {source}"
-        )
+    def query(self, sql: str, frames: Mapping[str, Any]) -> Any:
+        """Return the rows of a query in DuckDB's dialect, over tables of the frames' names."""
+        tables = []
+        for table, frame in frames.items():
+            given = self._name("table")
+            frame.create_view(given, replace=True)
+            tables.append(f"{quote(table)} AS (SELECT * FROM {given})")
+        return self._view(self._name("result"), f"WITH {', '.join(tables)} SELECT * FROM ({sql})")
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce and split `frame`."""

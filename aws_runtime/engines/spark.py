@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ CAPABILITIES = Capabilities(
     runs_in=frozenset({"glue"}),
     requirements=("narwhals", "zstandard"),
     preference={"csv": 50, "json": 50, "parquet": 50},
+    folder_columns=True,
+    sql="spark",
 )
 
 _HIDDEN = {SOURCE_ROW: "BIGINT", SOURCE_URI: "STRING", SOURCE_ERROR: "STRING", SOURCE_TEXT: "STRING"}
@@ -158,6 +161,19 @@ class SparkEngine:
         reader = self.spark.read.option("__globPaths__", "false").option("lineSep", "\n")
         frames = [reader.text(group).selectExpr(*columns) for group in groups(files)]
         return functools.reduce(lambda left, right: left.unionAll(right), frames).rdd
+
+    def query(self, sql: str, frames: Mapping[str, Any]) -> DataFrame:
+        """Return the rows of a query in Spark's dialect, over tables of the frames' names."""
+        # Views are the session's, which other steps share: theirs get names that no other one has.
+        views = {table: f"input_{uuid.uuid4().hex}" for table in frames}
+        for table, view in views.items():
+            frames[table].createOrReplaceTempView(view)
+        try:
+            tables = ", ".join(f"{quote(table)} AS (SELECT * FROM {view})" for table, view in views.items())
+            return self.spark.sql(f"WITH {tables} SELECT * FROM ({sql})")
+        finally:
+            for view in views.values():
+                self.spark.catalog.dropTempView(view)
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce the columns, judge every row, and split by the verdict."""

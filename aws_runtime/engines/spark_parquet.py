@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from aws_runtime.engines.spark_files import groups, in_s3, shown_path, spark_pat
 from aws_runtime.engines.spark_json import SOURCE_ERROR, SOURCE_TEXT
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats import parquet
+from aws_runtime.partitions import HIVE_NULL
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,7 +28,8 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
     """Return the rows of `files`; of no file, none, in the contract's types.
 
     Raises:
-        RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName.
+        RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName; PartitionContradicted
+            and TypesDiffer of files in Hive folders.
     """
     from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - the compiler has no pyspark
     from pyspark.errors import AnalysisException  # noqa: PLC0415 - the compiler has no pyspark
@@ -45,11 +48,16 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
     name = f.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
     known = f.create_map(*(f.lit(part) for pair in names.items() for part in pair))
     position = f.expr("_metadata.row_index + 1").alias(SOURCE_ROW)
+
+    def read(paths: Sequence[str], *, merge: bool) -> DataFrame:
+        merged = reader.option("mergeSchema", str(merge).lower())
+        return merged.parquet(*paths).select("*", position, known[name].alias(SOURCE_URI), *hidden)
+
     try:
-        frames = [
-            reader.parquet(*group).select("*", position, known[name].alias(SOURCE_URI), *hidden)
-            for group in groups(files)
-        ]
+        if not any(file.partition for file in files):
+            frames = [read(group, merge=False) for group in groups(files)]
+            return functools.reduce(lambda left, right: left.unionByName(right), frames)
+        return _in_folders(files, read)
     except (AnalysisException, Py4JJavaError) as error:
         if not re.search("corrupted file|is not a Parquet file|Unable to infer schema", str(error)):
             raise
@@ -57,7 +65,63 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
         raise RejectedFile(
             "CorruptFile", "the Parquet footer cannot be read", next(named, files[0].uri)
         ) from error
-    return functools.reduce(lambda left, right: left.unionByName(right), frames)
+
+
+def _in_folders(files: Sequence[InputFile], read: Callable[..., DataFrame]) -> DataFrame:
+    """Read files that lie in Hive folders; their columns are united by name, as they may have evolved."""
+    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - the compiler has no pyspark
+    from pyspark.errors import AnalysisException, PySparkException  # noqa: PLC0415 - the compiler has no pyspark
+
+    names = {name for file in files for name in file.partition}
+    try:
+        frames = [read(group, merge=True) for group in groups(files)]
+        one_by_one = any(name in frame.columns for frame in frames for name in names)
+    except (PySparkException, Py4JJavaError) as error:
+        if "Failed to merge" not in str(error) and "CANNOT_MERGE" not in str(error):
+            raise
+        one_by_one = True
+    if one_by_one:  # which files have a folder's column, and of which type, only each of them tells
+        frames = [read([spark_path(file.path) or file.path], merge=False) for file in files]
+        for frame, file in zip(frames, files, strict=True):
+            _check_folder(frame, file)
+    frames = [_with_folders(frame, files, names) for frame in frames]
+    try:
+        return functools.reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), frames)
+    except AnalysisException as error:
+        raise RejectedFile("TypesDiffer", " ".join(str(error).split())[:300], files[0].uri) from error
+
+
+def _with_folders(frame: DataFrame, files: Sequence[InputFile], names: AbstractSet[str]) -> DataFrame:
+    from pyspark.sql import functions as f  # noqa: PLC0415 - the compiler has no pyspark
+
+    for name in sorted(names - set(frame.columns)):
+        values = {
+            file.uri: value for file in files if (value := file.partition.get(name, HIVE_NULL)) != HIVE_NULL
+        }
+        told = f.create_map(*(f.lit(part) for pair in values.items() for part in pair)) if values else None
+        frame = frame.withColumn(
+            name, f.expr("CAST(NULL AS STRING)") if told is None else told[f.col(SOURCE_URI)]
+        )
+    return frame
+
+
+def _check_folder(frame: DataFrame, file: InputFile) -> None:
+    """Reject a file whose column says something else than the folder that it lies in."""
+    for name, value in file.partition.items():
+        if name not in frame.columns:
+            continue
+        kind = frame.schema[name].dataType.simpleString()
+        said = f"CAST({'NULL' if value == HIVE_NULL else SPARK.text(value)} AS {kind})"
+        other = f"NOT ({quote(name)} <=> {said})"
+        if value != HIVE_NULL:
+            other += f" OR {said} IS NULL"
+        count = frame.filter(other).count()
+        if count:
+            raise RejectedFile(
+                "PartitionContradicted",
+                f"{count} rows have another {name} than its folder, {value}",
+                file.uri,
+            )
 
 
 def _verify(file: InputFile) -> None:

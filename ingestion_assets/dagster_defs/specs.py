@@ -31,7 +31,11 @@ from ingestion_assets.plan import asset_plan
 #: Partition keys are dates whatever the folders look like.
 KEY_FORMAT = "%Y-%m-%d"
 #: What runs each kind of processor: Dagster's icon, and its name for people.
-_RUNNERS = {"lambda": ("lambda", "Lambda"), "glue_pyspark": ("glue", "Glue")}
+_RUNNERS = {
+    "lambda": ("lambda", "Lambda"),
+    "glue_pyspark": ("glue", "Glue"),
+    "glue_sql": ("glue", "Glue, as SQL"),
+}
 
 
 def source_key(pipeline: Pipeline, source: S3Source) -> dg.AssetKey:
