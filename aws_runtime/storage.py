@@ -167,6 +167,27 @@ def _copy_range(item: S3Object, target: Path, start: int, end: int) -> None:
             raise IncompleteReadError(actual_bytes=file.tell() - start, expected_bytes=end - start)
 
 
+def read_range(item: S3Object, start: int, length: int) -> bytes:
+    """Read some bytes of an object's one version; `start` and `length` lie within it.
+
+    Raises:
+        RejectedFile: ObjectDeleted, ObjectReplaced or ObjectArchived.
+        AccessDeniedError: The role may not read it.
+    """
+    asked = {"IfMatch": f'"{item.etag.strip(chr(34))}"'} if item.etag else {}
+    place = {"Bucket": item.bucket, "Key": item.key, "Range": f"bytes={start}-{start + length - 1}"}
+    for attempt in range(1, _READ_ATTEMPTS + 1):
+        try:
+            with _reading(item):
+                body: bytes = s3().get_object(**place, **asked, **_version(item))["Body"].read()
+        except (IncompleteReadError, HTTPClientError):
+            if attempt == _READ_ATTEMPTS:
+                raise
+        else:
+            return body
+    raise AssertionError  # the last attempt returns or raises
+
+
 def upload_all(files: Sequence[tuple[Path, str]]) -> None:
     """Upload local files to their `s3://` URIs, several at a time; each appears whole or not at all."""
 
