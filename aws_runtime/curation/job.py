@@ -1,0 +1,241 @@
+"""What every step of a curation knows: the declaration's part, the run's configuration, where things go.
+
+In: `curation.json` of the function's zip, the environment, and the execution's input. Out: a checked
+`Job`, or a `ConfigError` before anything is touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aws_runtime import storage
+from aws_runtime.codec import decode, encode
+from aws_runtime.contract import Contract
+from aws_runtime.curation import steps
+from aws_runtime.curation.config import (
+    Config,
+    ConfigError,
+    OutputFormat,
+    TableFormat,
+    WriteMode,
+    merged,
+    parse,
+)
+from aws_runtime.events import S3Object
+from aws_runtime.identity import parse_event_time
+from aws_runtime.plan import PartitionPlan
+
+#: Reads an SSM parameter; None when there is none.
+ReadParameter = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """`curation.json`: what the declaration says, the same for every run.
+
+    Args:
+        pipeline: Its name.
+        asset: The asset's.
+        contract: Of the source's rows, the partition columns of the path among them.
+        output_contract: Of the curated rows.
+        defaults: The weakest layer of a configuration.
+        buckets: Logical name -> environment variable that holds the physical one.
+        source_prefix: Below which files land, ending in `/` or empty.
+        target_prefix: Of the curated files, likewise.
+        partition_by: Partition columns of the curated files.
+        compression: Codec of the staged Parquet files.
+    """
+
+    pipeline: str
+    asset: str
+    contract: Contract
+    output_contract: Contract
+    buckets: Mapping[str, str]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    source_prefix: str = ""
+    target_prefix: str = ""
+    partition_by: tuple[PartitionPlan, ...] = ()
+    compression: str = "zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run.
+
+    Args:
+        id: The execution's name.
+        event_time: When it was asked for.
+        declared: The declaration's part.
+        config: Merged and checked; its buckets are physical ones.
+        quarantine: S3 prefix ending in `/`.
+    """
+
+    id: str
+    event_time: datetime
+    declared: Declared
+    config: Config
+    quarantine: str
+
+    @property
+    def staging(self) -> str:
+        """Prefix of everything that the run stages."""
+        return f"s3://{self.config.target_bucket}/_staging/{self.declared.pipeline}/{self.id}/"
+
+    @property
+    def runs(self) -> str:
+        """Prefix of the run's documents."""
+        name = f"{self.declared.pipeline}/{self.config.dataset}/{self.id}"
+        return f"s3://{self.config.target_bucket}/_runs/{name}/"
+
+    @property
+    def curated(self) -> str:
+        """Prefix of the curated files."""
+        return f"s3://{self.config.target_bucket}/{self.declared.target_prefix}"
+
+    @property
+    def rejected(self) -> str:
+        """Prefix of rejected files."""
+        return f"{self.quarantine}rejected/{self.declared.pipeline}/"
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Partition columns of the curated files."""
+        return tuple(each.name for each in self.declared.partition_by)
+
+
+def declared(text: str) -> Declared:
+    """Read `curation.json`.
+
+    Raises:
+        ValueError: It is not as agreed, naming the key.
+    """
+    return decode(Declared, json.loads(text))
+
+
+def open_job(
+    event: Mapping[str, Any],
+    told: Declared,
+    environment: Mapping[str, str],
+    parameter: ReadParameter,
+) -> tuple[Job, S3Object | None]:
+    """Merge and check the configuration of a run; returns the object that started it, if one did.
+
+    Args:
+        event: `{"execution", "event_time", "input"}`.
+        told: The declaration's part.
+        environment: Of the function.
+        parameter: Reads SSM.
+
+    Raises:
+        ConfigError: The configuration cannot be meant.
+        ValueError: The event is not as agreed.
+    """
+    given = event["input"]
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"input: expected an object, got {type(given).__name__}")
+    arrived = _arrived(given)
+    layer: Mapping[str, Any] = {} if arrived else given
+    dataset = merged(told.defaults, layer).get("dataset") or told.asset
+    if not isinstance(dataset, str):
+        raise ConfigError(f"dataset: expected a text, got {type(dataset).__name__}")
+    config = parse(
+        {"dataset": told.asset, "required_partitions": list(_identities(told)), **told.defaults},
+        _parameter(f"/ingestion/{told.pipeline}/{dataset}", parameter),
+        {**layer, "dataset": dataset},
+    )
+    config = _resolved(config, told, environment)
+    _check(config)
+    if arrived and arrived.bucket != config.source_bucket:
+        raise ConfigError(
+            f"source_bucket: the event tells of {arrived.bucket}, not of {config.source_bucket}"
+        )
+    if arrived and not arrived.key.startswith(told.source_prefix):
+        raise ConfigError(f"{arrived.identity.uri} does not lie below {told.source_prefix}")
+    moment = parse_event_time(str(event["event_time"]))
+    return Job(str(event["execution"]), moment, told, config, environment["QUARANTINE"]), arrived
+
+
+def reopened(uri: str, told: Declared, environment: Mapping[str, str]) -> Job:
+    """Open a run that `Validate` has begun, by its `config.json`.
+
+    Raises:
+        ValueError: There is no such document.
+    """
+    document = storage.get_json(uri)
+    if document is None:
+        raise ValueError(f"{uri}: there is no such configuration")
+    moment = parse_event_time(document["event_time"])
+    config = decode(Config, document["config"])
+    return Job(document["job_id"], moment, told, config, environment["QUARANTINE"])
+
+
+def document(job: Job) -> dict[str, Any]:
+    """Return what `reopened` reads."""
+    return {"job_id": job.id, "event_time": job.event_time.isoformat(), "config": encode(job.config)}
+
+
+def _arrived(given: Mapping[str, Any]) -> S3Object | None:
+    """Return the object of an event of EventBridge; None where the input is a configuration.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    """
+    detail = given.get("detail")
+    if not isinstance(detail, Mapping) or "object" not in detail:
+        return None
+    item = detail["object"]
+    return S3Object(
+        detail["bucket"]["name"],
+        item["key"],
+        item.get("version-id"),
+        item.get("etag"),
+        item.get("size"),
+        item.get("sequencer"),
+    )
+
+
+def _parameter(name: str, read: ReadParameter) -> Mapping[str, Any]:
+    text = read(name)
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"the parameter {name} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"the parameter {name} must hold a JSON object")
+    return found
+
+
+def _identities(told: Declared) -> tuple[str, ...]:
+    return tuple(each.name for each in told.partition_by if each.transform == "identity")
+
+
+def _resolved(config: Config, told: Declared, environment: Mapping[str, str]) -> Config:
+    physical = {logical: environment[variable] for logical, variable in told.buckets.items()}
+
+    def bucket(key: str) -> str:
+        name: str = getattr(config, key)
+        if name in physical:
+            return physical[name]
+        if name in physical.values():
+            return name
+        raise ConfigError(f"{key}: {name!r} is no bucket of this pipeline; there are {', '.join(physical)}")
+
+    found = {key: bucket(key) for key in ("source_bucket", "target_bucket")}
+    return decode(Config, {**encode(config), **found})
+
+
+def _check(config: Config) -> None:
+    steps.check(config.steps)
+    if any(character in config.dataset for character in "/\\ ") or not config.dataset:
+        raise ConfigError(f"dataset: {config.dataset!r} is no name of a folder")
+    if config.write_mode in (WriteMode.MERGE, WriteMode.SCD2):
+        raise ConfigError(f"write_mode: {config.write_mode} cannot be published by this pipeline")
+    if config.table_format is TableFormat.DELTA:
+        raise ConfigError("table_format: this pipeline publishes files; delta cannot be published by it")
+    if config.output_format is not OutputFormat.PARQUET:
+        raise ConfigError(f"output_format: {config.output_format} cannot be published by this pipeline")

@@ -1,0 +1,325 @@
+"""Validate: files that landed -> staged ones and a manifest; the others to `rejected/` with a reason.
+
+In: a `Job` and the object that started it. Out: the answer of the state `Validate` (docs/curation.md).
+A file is copied, the copy is verified, and only then the exact version that was read is deleted. The
+run's journal names these versions before the first is touched, so a retry finds each one where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from aws_runtime import storage
+from aws_runtime.codec import decode, encode
+from aws_runtime.curation import job as jobs
+from aws_runtime.curation.columns import check_columns
+from aws_runtime.curation.compliance import comply
+from aws_runtime.curation.footer import read_footer
+from aws_runtime.curation.job import Job
+from aws_runtime.curation.paths import partition_values
+from aws_runtime.errors import RejectedFile
+from aws_runtime.events import S3Object
+from aws_runtime.identity import stem
+from aws_runtime.partitions import partition_folder
+
+#: Files of one run: six calls each, sixteen at a time, within the fifteen minutes of a function.
+MOST_FILES = 10_000
+_GONE = frozenset({"ObjectDeleted", "ObjectReplaced"})
+_BASENAME_BYTES = 200
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+class TooManyFilesError(Exception):
+    """More files than one run takes; nothing was touched."""
+
+
+class CopyNotVerifiedError(Exception):
+    """A copy is not what was copied; the original is untouched, and a retry copies again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What became of one file: its copy, and its partition; or why it was rejected."""
+
+    item: S3Object
+    partition: Mapping[str, str]
+    error: RejectedFile | None = None
+
+
+def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
+    """Stage the good files of a run and reject the others.
+
+    Args:
+        job: The run.
+        arrived: The file that started it; None takes all that lie below the source's prefix.
+
+    Raises:
+        TooManyFilesError: Nothing was touched.
+        CopyNotVerifiedError: A retry copies again.
+    """
+    journal = storage.get_json(f"{job.runs}journal.json")
+    if journal is None:
+        objects, lost = _pinned(job, arrived)
+        journal = {**jobs.document(job), "files": encode(objects)}
+        storage.put_json(f"{job.runs}journal.json", journal)
+    else:
+        # A parameter that changed meanwhile does not change what this run is told.
+        job = jobs.Job(
+            job.id,
+            datetime.fromisoformat(journal["event_time"]),
+            job.declared,
+            decode(type(job.config), journal["config"]),
+            job.quarantine,
+        )
+        objects, lost = [decode(S3Object, each) for each in journal["files"]], []
+    outcomes = [*lost, *storage.each(lambda item: _moved(job, item), objects)] if objects else lost
+    storage.put_json(f"{job.runs}config.json", jobs.document(job))
+    good = [each for each in outcomes if each.error is None]
+    storage.put_json(f"{job.runs}manifest.json", _manifest(job, good))
+    return _answer(job, outcomes, good)
+
+
+def _pinned(job: Job, arrived: S3Object | None) -> tuple[list[S3Object], list[Staged]]:
+    """Return the exact versions to take, and the file that was gone before the run began."""
+    if arrived is not None:
+        try:
+            return [storage.describe(arrived)], []
+        except RejectedFile as error:
+            if error.code not in _GONE:
+                raise
+            return [], [Staged(arrived, {}, error)]
+    found = list(_listed(job))
+    if len(found) > MOST_FILES:
+        raise TooManyFilesError(
+            f"more than {MOST_FILES:,} files below s3://{job.config.source_bucket}/"
+            f"{job.declared.source_prefix}; send them in several runs"
+        )
+
+    def pin(item: S3Object) -> S3Object | None:
+        try:
+            return storage.describe(item)
+        except RejectedFile as error:
+            if error.code in _GONE:  # another run took it since the listing
+                return None
+            raise
+
+    return [item for item in storage.each(pin, found) if item is not None] if found else [], []
+
+
+def _listed(job: Job) -> Iterator[S3Object]:
+    prefix, count = job.declared.source_prefix, 0
+    pages = storage.s3().get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=job.config.source_bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            if count > MOST_FILES:
+                return
+            if not _ignored(entry["Key"].removeprefix(prefix)):
+                count += 1
+                yield S3Object(job.config.source_bucket, entry["Key"], etag=entry["ETag"].strip('"'))
+
+
+def _ignored(below: str) -> bool:
+    """Whether a key is a folder's marker, or hidden as Hive and Spark hide: `_SUCCESS`, `_temporary/`."""
+    return not below or below.endswith("/") or any(part.startswith("_") for part in below.split("/"))
+
+
+def _moved(job: Job, item: S3Object) -> Staged:
+    """Judge a file and move it; of one that is gone, find where an earlier attempt has put it."""
+    try:
+        partition = _judged(job, item)
+    except RejectedFile as error:
+        if error.code in _GONE:
+            return _found_again(job, item) or Staged(item, {}, error)
+        return _rejected(job, item, error)
+    return _staged(job, item, partition)
+
+
+def _path(job: Job, item: S3Object) -> dict[str, str]:
+    types = {column.name: column.type for column in job.declared.contract.columns}
+    prefix, required = job.declared.source_prefix, job.config.required_partitions
+    return partition_values(item.key, prefix, required, types, item.identity.uri)
+
+
+def _judged(job: Job, item: S3Object) -> dict[str, str]:
+    uri, size = item.identity.uri, item.size or 0
+
+    def read(start: int, length: int) -> bytes:
+        return storage.read_range(item, start, length)
+
+    if size == 0:
+        raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
+    partition = _path(job, item)
+    footer = read_footer(read, size, uri)
+    config = job.config
+    comply(
+        footer, partition, job.declared.contract, expected=config.expected_schema, drift=config.drift, uri=uri
+    )
+    check_columns(footer, partition, read, uri)
+    return partition
+
+
+def _name(item: S3Object) -> str:
+    name = PurePosixPath(item.key).name or "object"
+    return name.encode("utf-8", "surrogatepass")[-_BASENAME_BYTES:].decode("utf-8", "ignore")
+
+
+def _staged_uri(job: Job, item: S3Object, partition: Mapping[str, str]) -> str:
+    # The digest keeps apart two files of one name from folders that are no partitions.
+    name = f"{item.identity.digest}-{_name(item).removesuffix('.parquet')}.parquet"
+    return f"{job.staging}input/{partition_folder(partition)}{name}"
+
+
+def _rejected_folder(job: Job, item: S3Object) -> str:
+    return f"{job.rejected}{stem(job.event_time, item.identity.digest)}/"
+
+
+def _staged(job: Job, item: S3Object, partition: Mapping[str, str]) -> Staged:
+    copied = _copied(job, item, _staged_uri(job, item, partition))
+    _removed(item)
+    return Staged(copied, partition)
+
+
+def _rejected(job: Job, item: S3Object, error: RejectedFile) -> Staged:
+    folder, name = _rejected_folder(job, item), _name(item)
+    name = f"1-{name}" if name == "reason.json" else name
+    there = error.code != "ObjectArchived"  # an archived object can be neither read nor copied: it stays
+    if there:
+        _copied(job, item, folder + name)
+    reason = {
+        "code": error.code,
+        "message": error.reason,
+        "uri": error.uri,
+        "pipeline": job.declared.pipeline,
+        "asset": job.declared.asset,
+        "execution": job.id,
+        "event_time": job.event_time.isoformat(),
+        "files": [
+            {
+                "bucket": item.bucket,
+                "key": item.key,
+                "version": item.identity.version,
+                "copy": folder + name if there else None,
+            }
+        ],
+    }
+    storage.put_json(f"{folder}reason.json", reason)
+    if there:
+        _removed(item)
+    return Staged(item, {}, error)
+
+
+def _found_again(job: Job, item: S3Object) -> Staged | None:
+    reason = storage.get_json(f"{_rejected_folder(job, item)}reason.json")
+    if reason is not None:
+        return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
+    try:
+        partition = _path(job, item)
+    except RejectedFile:
+        return None
+    copied = _verified(item, _staged_uri(job, item, partition))
+    return Staged(copied, partition) if copied else None
+
+
+def _copied(job: Job, item: S3Object, uri: str) -> S3Object:
+    """Copy one version with the run's metadata, and return the copy once S3 says that it is whole."""
+    bucket, key = storage.parse_uri(uri)
+    source = {"Bucket": item.bucket, "Key": item.key}
+    if item.version_id:
+        source["VersionId"] = item.version_id
+    extra: dict[str, Any] = {
+        "MetadataDirective": "REPLACE",
+        "TaggingDirective": "REPLACE",
+        "CopySourceIfMatch": f'"{item.etag}"',
+        "Metadata": {
+            "job_id": quote(job.id),
+            "source": quote(item.identity.uri, safe="/:"),
+            "version": quote(item.identity.version),
+            "ingested_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    }
+    if (item.size or 0) <= storage.COPY_BYTES:
+        storage.s3().copy_object(CopySource=source, Bucket=bucket, Key=key, **extra)
+    else:
+        storage.s3().copy(source, bucket, key, ExtraArgs=extra)
+    copied = _verified(item, uri)
+    if copied is None:
+        raise CopyNotVerifiedError(f"{uri} is not {item.identity.uri}; the original is untouched")
+    return copied
+
+
+def _verified(item: S3Object, uri: str) -> S3Object | None:
+    """Return the copy of exactly this version, or None: S3 copies whole or not at all, and says of what."""
+    bucket, key = storage.parse_uri(uri)
+    try:
+        head = storage.s3().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return None
+        raise
+    told = head.get("Metadata", {})
+    if told.get("version") != quote(item.identity.version) or head["ContentLength"] != item.size:
+        return None
+    return S3Object(bucket, key, head.get("VersionId"), head["ETag"].strip('"'), head["ContentLength"])
+
+
+def _removed(item: S3Object) -> None:
+    """Delete the exact version that was read; another object that took its place stays.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+    """
+    place = {"Bucket": item.bucket, "Key": item.key}
+    exact = {"VersionId": item.version_id} if item.version_id else {"IfMatch": f'"{item.etag}"'}
+    if item.version_id == "null":
+        exact = {"IfMatch": f'"{item.etag}"'}
+    try:
+        storage.s3().delete_object(**place, **exact)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _ABSENT | {"PreconditionFailed", "412"}:
+            raise
+
+
+def _manifest(job: Job, good: list[Staged]) -> dict[str, Any]:
+    files = sorted(good, key=lambda each: each.item.key)
+    return {
+        "pipeline": job.declared.pipeline,
+        "date": job.event_time.astimezone(UTC).date().isoformat(),
+        "batch": 1,
+        "bytes": sum(each.item.size or 0 for each in files),
+        "together": True,
+        "files": [
+            {
+                **encode(each.item),
+                "event_time": job.event_time.isoformat(),
+                "partition": dict(each.partition),
+            }
+            for each in files
+        ],
+    }
+
+
+def _answer(job: Job, outcomes: list[Staged], good: list[Staged]) -> dict[str, Any]:
+    errors = [each.error for each in outcomes if each.error is not None]
+    answer = {
+        "status": "valid" if good else "rejected" if errors else "empty",
+        "job_id": job.id,
+        "dataset": job.config.dataset,
+        "processor_type": job.config.processor_type.value,
+        "threshold_bytes": job.config.threshold_bytes,
+        "bytes": sum(each.item.size or 0 for each in good),
+        "files": len(good),
+        "files_rejected": len(errors),
+        "manifest": f"{job.runs}manifest.json",
+        "config": f"{job.runs}config.json",
+        "staging": f"{job.staging}output/",
+        "steps": encode(job.config.steps),
+    }
+    if errors:
+        answer |= {"code": errors[0].code, "message": f"{errors[0].reason} ({errors[0].uri})"[:4096]}
+    return answer

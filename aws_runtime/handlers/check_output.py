@@ -1,0 +1,33 @@
+"""Lambda: check what a run staged. In: `{"job": $job, "record": "s3://…"}`. Out: `valid` or `broken`.
+
+Environment and `curation.json` as of `validate_parquet`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from aws_runtime.curation.checking import check_output
+from aws_runtime.curation.job import reopened
+from aws_runtime.handlers.validate_parquet import load_declared
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Judge the staged output by its footers.
+
+    Raises:
+        RunRecordError: The run record or the list of its files is missing.
+    """
+    told = load_declared()
+    logger.append_keys(pipeline=told.pipeline, asset=told.asset)
+    job = reopened(event["job"]["config"], told, os.environ)
+    logger.set_correlation_id(job.id)
+    answer = check_output(job, event["record"])
+    logger.info(answer["status"], extra={"rows": answer["rows"], "reason": answer["message"]})
+    return answer

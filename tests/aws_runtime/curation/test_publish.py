@@ -1,0 +1,117 @@
+"""Staged outputs are checked by their footers, and published once, wherever a run is cut off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import curation_world as world
+import pytest
+from curation_world import CONTEXT, CURATED, LANDING, killed, opened, orders, put
+
+from aws_runtime import storage
+from aws_runtime.curation.checking import RunRecordError, check_output
+from aws_runtime.curation.job import Job
+from aws_runtime.curation.publish import publish
+from aws_runtime.handlers import check_output as check_handler
+from aws_runtime.handlers import load as load_handler
+from aws_runtime.handlers import validate_parquet
+
+FOLDER = "dt=2024-07-02/region=eu/"
+RECORD = f"s3://{CURATED}/_runs/shop/orders/record.json"
+OVERWRITE = {"write_mode": "overwrite_partitions"}
+NEW, OLD = "20240702T100000Z-" + "b" * 16, "20240701T100000Z-" + "a" * 16
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with world.aws(monkeypatch):
+        yield
+
+
+def stage(job: Job, bodies: dict[str, bytes], rows: int = 1) -> str:
+    outputs = []
+    for name, body in bodies.items():
+        uri = f"{job.staging}output/{FOLDER}{name}"
+        put(*storage.parse_uri(uri), body)
+        outputs.append({"uri": uri, "rows": rows, "partition": {"dt": "2024-07-02", "region": "eu"}})
+    files = RECORD.replace(".json", ".files.json")
+    storage.put_json(files, {"outputs": outputs, "quarantine": [], "units": []})
+    storage.put_json(RECORD, {"status": "completed", "files": files})
+    return RECORD
+
+
+@pytest.mark.parametrize(
+    ("rules", "body", "code"),
+    [
+        ({}, orders("1"), ""),
+        ({"min_rows": 2}, orders("1"), "TooFewRows"),
+        ({}, b"order_id\n1\n", "OutputNotParquet"),
+        ({"completeness": {"region": {"values": ["eu", "us"]}}}, orders("1"), "IncompletePartitions"),
+    ],
+)
+def test_the_output_is_judged_by_its_footers(aws: None, rules: Any, body: bytes, code: str) -> None:
+    job = opened({"dq_rules": rules})
+    answer = check_output(job, stage(job, {f"part-{NEW}.zstd.parquet": body}))
+    assert (answer["status"], answer["code"]) == ("broken" if code else "valid", code)
+    assert bool(storage.get_json(answer["report"])["broken"]) == bool(code)
+
+
+def test_a_rejected_transform_and_files_from_elsewhere(aws: None) -> None:
+    job = opened()
+    storage.put_json(RECORD, {"status": "rejected", "reason": {"code": "CorruptFile", "message": "x"}})
+    assert check_output(job, RECORD)["code"] == "CorruptFile"
+    stage(opened(execution="another"), {"part-x.zstd.parquet": orders("1")})
+    with pytest.raises(RunRecordError, match="outside"):
+        publish(job, RECORD)
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite_partitions"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_load_cut_off_at_any_call_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, mode: str, *, after: bool
+) -> None:
+    names = [f"part-{NEW}.zstd.parquet", f"part-{NEW}-1.zstd.parquet"]
+    at, cut = 0, True
+    while cut:
+        with world.aws(monkeypatch):
+            put(CURATED, f"orders/{FOLDER}part-{OLD}.zstd.parquet", orders("old"))
+            put(CURATED, f"orders/dt=2024-07-01/region=eu/part-{OLD}.zstd.parquet", orders("old"))
+            job = opened({"write_mode": mode})
+            record = stage(job, {name: orders(name) for name in names})
+            with killed(at, after=after) as killer, contextlib.suppress(world.KilledError):
+                publish(job, record)
+            cut, at = killer.dead, at + 1
+            answer = publish(job, record)
+            kept = [] if mode == "overwrite_partitions" else [f"part-{OLD}.zstd.parquet"]
+            there = [key.rpartition("/")[2] for key in world.keys(CURATED, f"orders/{FOLDER}")]
+            assert there == sorted([*kept, *names])
+            assert len(world.keys(CURATED, "orders/dt=2024-07-01/")) == 1
+            assert world.keys(CURATED, "_staging/") == []
+            assert (answer["output_count"], answer["partitions"]) == (2, [FOLDER.rstrip("/")])
+    assert at > 5
+
+
+def test_a_newer_run_keeps_its_partition(aws: None) -> None:
+    newer = f"orders/{FOLDER}part-{NEW}.zstd.parquet"
+    put(CURATED, newer, orders("new"))
+    job = opened(OVERWRITE)
+    publish(job, stage(job, {f"part-{OLD}.zstd.parquet": orders("old")}))
+    assert world.keys(CURATED, "orders/") == [newer]
+
+
+def test_the_three_functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (validate_parquet, check_handler, load_handler):
+        monkeypatch.setattr(module, "load_declared", world.told)
+    put(LANDING, f"orders/{FOLDER}a.parquet", orders("1"))
+    job = validate_parquet.handler(world.event(), CONTEXT)
+    assert job["status"] == "valid"
+    asked = {"job": job, "record": stage(opened(), {f"part-{NEW}.zstd.parquet": orders("1")})}
+    assert check_handler.handler(asked, CONTEXT)["status"] == "valid"
+    loaded = load_handler.handler(asked, CONTEXT)
+    assert loaded["outputs"] == [f"s3://{CURATED}/orders/{FOLDER}part-{NEW}.zstd.parquet"]
+    bucket, key = storage.parse_uri(loaded["outputs"][0])
+    tags = storage.s3().get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    assert {"Key": "job_id", "Value": "job-1"} in tags
+    assert {"Key": "status", "Value": "curated"} in tags
