@@ -7,15 +7,16 @@ tables of the transform's parameters, checked against their columns, and the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sqlglot import exp, parse, transpile
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from aws_runtime.contract import Contract
+from aws_runtime.contract import Contract, DataType
 from ingestion_assets.asset import IngestionAsset
+from ingestion_assets.contract import lower_contract
 from ingestion_assets.errors import CompileError, Where, relative
 from ingestion_assets.lineage import table_columns, transform_sql
 
@@ -30,9 +31,17 @@ def generated_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> s
         contracts: Of its inputs, by parameter.
 
     Raises:
-        CompileError: ASL050, when the transform has no SQL form; ASL051, when its text does not find a
-            column of the inputs.
+        CompileError: ASL050, when the transform has no SQL form, or a name has capitals; ASL051, when its
+            text does not find a column of the inputs.
     """
+    if (name := _with_capitals(asset, contracts)) is not None:
+        # SQLFrame makes one case of all names, and Spark keeps them apart here.
+        raise CompileError(
+            "ASL050",
+            asset.where,
+            f"{name!r} has capital letters, which generated SQL does not keep",
+            "Use another processor than glue_sql, or write the transform in a .sql file",
+        )
     try:
         text = transform_sql(asset, contracts)
     except Exception as error:  # whatever SQLFrame lacks shows as an error of its own
@@ -46,6 +55,23 @@ def generated_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> s
     stable = _named_in_order(text)
     _check_columns(stable, contracts, asset.where)
     return stable
+
+
+def _with_capitals(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> str | None:
+    """Return a name of the inputs or the output that is not all lower case, if there is one."""
+
+    def names(kind: DataType) -> Iterator[str]:
+        for member in kind.fields:
+            yield member.name
+            yield from names(member.type)
+        if kind.item is not None:
+            yield from names(kind.item)
+
+    yielded = [*contracts]
+    for contract in (*contracts.values(), lower_contract(asset.contract, asset.where)):
+        for column in contract.columns:
+            yielded += [column.name, *names(column.type)]
+    return next((name for name in yielded if name != name.lower()), None)
 
 
 def written_sql(given: str | Path, contracts: Mapping[str, Contract], where: Where) -> str:

@@ -17,10 +17,12 @@ from asl.lower import lower_pipeline
 from asl.prices import PRICES
 from asl.variants import LAMBDA_SECONDS, variants
 from ingestion_assets.asset import IngestionAsset
-from ingestion_assets.engines import choose_engine
+from ingestion_assets.engines import RUNS_IN, choose_engine
 from ingestion_assets.errors import CompileError
 from ingestion_assets.pipeline import Pipeline
 
+#: What a place is called here; a query runs in a job like any other.
+PLACE = {"lambda": "lambda", "glue": "glue_pyspark"}
 #: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 LARGEST_STORAGE_MB = 10_240
 #: Of its storage, what a function lets inputs fill (`aws_runtime.storage`).
@@ -96,7 +98,7 @@ def estimate(scenario: Scenario, workload: Workload, assume: Assumptions) -> Est
     pipeline = scenario.pipeline
     entrance = door(pipeline.trigger, workload)
     chosen = {asset.name: variant(asset, entrance.batch * workload.size) for asset in pipeline.assets}
-    places = {name: asset.processor.kind for name, asset in chosen.items()}
+    places = {name: PLACE[RUNS_IN[asset.processor.kind]] for name, asset in chosen.items()}
     walked = path(lower_pipeline(pipeline).states, _runners(pipeline, places))
     month = Month(pipeline, workload, entrance, walked, places, assume)
     problem, needs = _fits(month, chosen)

@@ -12,6 +12,8 @@ BATCHES = (10, 200)
 #: Workers that the console gives a new job. https://docs.aws.amazon.com/glue/latest/dg/add-job.html
 CONSOLE_WORKERS = 10
 KINDS: dict[ProcessorKind, str] = {"auto": "auto", "lambda": "Lambda", "glue_pyspark": "Glue"}
+#: A query costs what the same job costs, so it is no alternative, only a declaration.
+LABELS: dict[ProcessorKind, str] = {**KINDS, "glue_sql": "Glue SQL"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Scenario:
     @property
     def processor(self) -> str:
         """How its assets run: `auto`, `Lambda`, `Glue`."""
-        kinds = dict.fromkeys(KINDS[asset.processor.kind] for asset in self.pipeline.assets)
+        kinds = dict.fromkeys(LABELS[asset.processor.kind] for asset in self.pipeline.assets)
         return "+".join(kinds) + (f" x{self.workers}" if self.workers else "")
 
     @property

@@ -24,7 +24,11 @@ from ingestion_assets.asset import IngestionAsset
 
 RUNTIME = Path(aws_runtime.__path__[0])
 #: Where a step starts, by processor kind; Glue takes its script apart from the zip.
-ENTRY_POINTS = {"lambda": "aws_runtime.handlers.materialize", "glue_pyspark": "aws_runtime.glue.materialize"}
+ENTRY_POINTS = {
+    "lambda": "aws_runtime.handlers.materialize",
+    "glue_pyspark": "aws_runtime.glue.materialize",
+    "glue_sql": "aws_runtime.glue.materialize",
+}
 CODE_PACKAGE = "pipeline_code"
 #: The earliest time that a zip can hold; the content decides the bytes, the clock does not.
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -17,6 +17,7 @@ from asl.emit.imports import Import, imports
 from aws_runtime.engines import load_engine
 from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import IngestionAsset
+from ingestion_assets.engines import RUNS_IN
 from ingestion_assets.errors import CompileError, Where, relative
 
 #: The dataframe API that every engine takes.
@@ -43,7 +44,7 @@ def transform_files(asset: IngestionAsset, plan: AssetPlan) -> tuple[Mapping[str
     file = _defining_file(asset, plan)
     package = asset.transform.__module__.rpartition(".")[0]
     allowed = DATAFRAME_API | set(load_engine(plan.engine).CAPABILITIES.requirements)
-    if asset.processor.kind == "glue_pyspark":
+    if RUNS_IN[asset.processor.kind] == "glue":
         allowed |= {"pyspark"}  # Glue has it
     found: dict[Path, bytes] = {}
     waiting = [file]
