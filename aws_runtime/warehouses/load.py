@@ -1,7 +1,7 @@
 """What is loaded into a warehouse, and how: the same words for every warehouse.
 
 A run is loaded in one transaction and once: the transaction also writes the run's id into the table
-`ingestion_loads`, and loads nothing where the id is there already.
+`ingestion_loads`, beside the table's name, and loads nothing where both are there already.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from aws_runtime.contract import Contract
 
 #: Remembers the runs that are in; one for each schema.
 LEDGER = "ingestion_loads"
+#: Holds a run's rows within its transaction.
+STAGING = "ingestion_staging"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 _JOB = re.compile(r"[A-Za-z0-9._:#/=-]{1,200}")
 
@@ -28,6 +30,10 @@ class LoadMode(StrEnum):
 
 class WarehouseError(Exception):
     """A load that failed: the warehouse's own words, and nothing of the run is in the table."""
+
+
+class WarehouseFailedError(WarehouseError):
+    """The warehouse itself ended the transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Load:
         for name in (self.schema, self.table):
             if not _IDENTIFIER.fullmatch(name):
                 raise ValueError(f"{name!r} is no name of a schema or table: letters, digits and _")
+        if self.table in (LEDGER, STAGING):
+            raise ValueError(f"{self.table!r} is a table of the loads themselves; call the target otherwise")
         if not _JOB.fullmatch(self.job_id):
             raise ValueError(f"{self.job_id!r} is no id of a run")
         names = [column.name for column in self.contract.columns]
@@ -79,7 +87,13 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote a text as SQL does."""
+    """Quote a text as SQL does.
+
+    Raises:
+        ValueError: A backslash, which some warehouses read as the beginning of an escape.
+    """
+    if "\\" in text:
+        raise ValueError(f"{text!r} has a backslash")
     return "'" + text.replace("'", "''") + "'"
 
 

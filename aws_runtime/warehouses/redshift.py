@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/redshift/latest/mgmt/data-api.html
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -15,11 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_runtime.contract import DataType
-from aws_runtime.warehouses.load import LEDGER, Load, LoadMode, WarehouseError, listed, literal, quoted
+from aws_runtime.warehouses.load import (
+    LEDGER,
+    STAGING,
+    Load,
+    LoadMode,
+    WarehouseError,
+    WarehouseFailedError,
+    listed,
+    literal,
+    quoted,
+)
 
 #: Between two looks at a running statement: at first, and at most.
 POLL_SECONDS, POLL_MOST_SECONDS = 0.5, 10.0
-STAGING = "ingestion_staging"
 
 #: https://docs.aws.amazon.com/redshift/latest/dg/c_Supported_data_types.html
 _TYPES = {
@@ -75,6 +83,22 @@ def sql_type(given: DataType) -> str:
     return _TYPES[given.name]
 
 
+def preparation(load: Load) -> list[str]:
+    """Return the statements that make the tables; a batch of their own, before the transaction.
+
+    A transaction of Redshift sees the tables as they were at its first statement that reads, writes or creates;
+    LOCK is none of these. So nothing may come before the LOCK that `statements` begins with.
+    https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html
+    """
+    return [
+        f"CREATE TABLE IF NOT EXISTS {quoted(load.schema)}.{quoted(load.table)} ({_columns(load)})",
+        (
+            f"CREATE TABLE IF NOT EXISTS {quoted(load.schema)}.{quoted(LEDGER)} "
+            "(table_name VARCHAR(127) NOT NULL, job_id VARCHAR(256) NOT NULL, loaded_at TIMESTAMP NOT NULL)"
+        ),
+    ]
+
+
 def statements(load: Load, manifest: str, role_arn: str) -> list[str]:
     """Return the statements of one transaction, in order.
 
@@ -86,28 +110,41 @@ def statements(load: Load, manifest: str, role_arn: str) -> list[str]:
     names = [column.name for column in load.contract.columns]
     target = f"{quoted(load.schema)}.{quoted(load.table)}"
     ledger = f"{quoted(load.schema)}.{quoted(LEDGER)}"
-    columns = ", ".join(
-        f"{quoted(column.name)} {sql_type(column.type)}{'' if column.nullable else ' NOT NULL'}"
-        for column in load.contract.columns
+    run_of_table = f"table_name = {literal(load.table)} AND job_id = {literal(load.job_id)}"
+    new = f"NOT EXISTS (SELECT 1 FROM {ledger} WHERE {run_of_table})"
+    nested = any(column.type.name in ("list", "struct") for column in load.contract.columns)
+    copied = (
+        f"COPY {STAGING} FROM {literal(manifest)} IAM_ROLE {literal(role_arn)} FORMAT AS PARQUET MANIFEST"
     )
-    new = f"NOT EXISTS (SELECT 1 FROM {ledger} WHERE job_id = {literal(load.job_id)})"
     result = [
-        f"CREATE TABLE IF NOT EXISTS {target} ({columns})",
-        f"CREATE TABLE IF NOT EXISTS {ledger} (job_id VARCHAR(256) NOT NULL, loaded_at TIMESTAMP NOT NULL)",
-        # Two loads of one run wait for each other here; the second one then sees the first one's id.
+        # Loads wait for each other here; the second one of a run then sees the first one's id.
         f"LOCK TABLE {ledger}",
-        f"CREATE TEMPORARY TABLE {STAGING} (LIKE {target})",
-        f"COPY {STAGING} FROM {literal(manifest)} IAM_ROLE {literal(role_arn)} FORMAT AS PARQUET MANIFEST",
+        # COPY of Parquet goes by position: the columns are the files', whatever the target's order is.
+        f"CREATE TEMPORARY TABLE {STAGING} ({_columns(load)})",
+        # https://docs.aws.amazon.com/redshift/latest/dg/ingest-super.html
+        copied + (" SERIALIZETOJSON" if nested else ""),
     ]
     if load.mode is LoadMode.MERGE:
-        same = " AND ".join(f"{target}.{quoted(key)} = {STAGING}.{quoted(key)}" for key in load.keys)
+        same = " AND ".join(
+            f"{quoted(load.table)}.{quoted(key)} = {STAGING}.{quoted(key)}" for key in load.keys
+        )
         result.append(f"DELETE FROM {target} USING {STAGING} WHERE {same} AND {new}")
     result += [
         f"INSERT INTO {target} ({listed(names)}) SELECT {listed(names)} FROM {STAGING} WHERE {new}",
-        f"INSERT INTO {ledger} (job_id, loaded_at) SELECT {literal(load.job_id)}, GETDATE() WHERE {new}",
+        (
+            f"INSERT INTO {ledger} (table_name, job_id, loaded_at) "
+            f"SELECT {literal(load.table)}, {literal(load.job_id)}, GETDATE() WHERE {new}"
+        ),
         f"DROP TABLE {STAGING}",
     ]
     return result
+
+
+def _columns(load: Load) -> str:
+    return ", ".join(
+        f"{quoted(column.name)} {sql_type(column.type)}{'' if column.nullable else ' NOT NULL'}"
+        for column in load.contract.columns
+    )
 
 
 def copy_manifest(files: dict[str, int]) -> dict[str, Any]:
@@ -133,45 +170,78 @@ def run(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> str:
-    """Run the transaction and return the statement's id.
+    """Make the tables, run the transaction and return its id.
 
     Args:
         client: boto3's `redshift-data`.
         at: Where.
         load: What.
         manifest: S3 URI of COPY's manifest.
-        timeout_seconds: The transaction is cancelled after so many.
+        timeout_seconds: For both batches together; what then still runs is cancelled.
         sleep: For tests.
         clock: For tests.
 
     Raises:
         WarehouseError: It failed, was aborted or took too long; nothing of it is in the table.
     """
-    place = {
-        "WorkgroupName": at.workgroup,
-        "ClusterIdentifier": at.cluster,
-        "SecretArn": at.secret_arn,
-    }
-    sqls = statements(load, manifest, at.role_arn)
+    deadline = clock() + timeout_seconds
+
+    def batch(sqls: list[str]) -> str:
+        statement = _start(client, at, load, sqls)
+        _wait(
+            client,
+            statement,
+            deadline=deadline,
+            timeout_seconds=timeout_seconds,
+            sleep=sleep,
+            clock=clock,
+        )
+        return statement
+
+    try:
+        batch(preparation(load))
+    except WarehouseFailedError:
+        # Of two that make the same table at once one may fail although the table is then there.
+        batch(preparation(load))
+    return batch(statements(load, manifest, at.role_arn))
+
+
+def _start(client: Any, at: Redshift, load: Load, sqls: list[str]) -> str:
+    """Start one transaction. boto3 makes its ClientToken, so that a repeated request starts no second one.
+
+    The token is no name of the run: Redshift would answer a redrive of a failed load with the old failure.
+    """
+    place = {"WorkgroupName": at.workgroup, "ClusterIdentifier": at.cluster, "SecretArn": at.secret_arn}
     started = client.batch_execute_statement(
         Database=at.database,
         Sqls=sqls,
-        StatementName=f"ingestion-{load.table}"[:500],
-        # The same token within eight hours is the same call: a retry starts no second transaction.
-        ClientToken=hashlib.sha256("\n".join((load.job_id, *sqls)).encode()).hexdigest(),
+        StatementName=f"ingestion-{load.table}",
         **{name: value for name, value in place.items() if value},
     )
-    statement: str = started["Id"]
-    deadline, pause = clock() + timeout_seconds, POLL_SECONDS
+    return str(started["Id"])
+
+
+def _wait(
+    client: Any,
+    statement: str,
+    *,
+    deadline: float,
+    timeout_seconds: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> None:
+    pause = POLL_SECONDS
     while True:
         found = client.describe_statement(Id=statement)
         if found["Status"] == "FINISHED":
-            return statement
+            return
         if found["Status"] in ("FAILED", "ABORTED"):
-            raise WarehouseError(f"Redshift {found['Status'].lower()}: {_why(found)}")
-        if clock() > deadline:
+            raise WarehouseFailedError(f"Redshift {found['Status'].lower()}: {_why(found)}")
+        if clock() >= deadline:
             client.cancel_statement(Id=statement)
-            raise WarehouseError(f"Redshift took more than {timeout_seconds:g} s; the load was cancelled")
+            raise WarehouseError(
+                f"Redshift took more than {timeout_seconds:g} s; cancelling statement {statement} was asked for"
+            )
         sleep(pause)
         pause = min(pause * 2, POLL_MOST_SECONDS)
 
