@@ -29,11 +29,11 @@ class LoadMode(StrEnum):
 
 
 class WarehouseError(Exception):
-    """A load that failed: the warehouse's own words, and nothing of the run is in the table."""
+    """A load that is not known to have ended well; a repeated run loads what is not in."""
 
 
 class WarehouseFailedError(WarehouseError):
-    """The warehouse itself ended the transaction."""
+    """The warehouse itself ended the transaction: its words, and nothing of the run is in the table."""
 
 
 @dataclass(frozen=True, slots=True)

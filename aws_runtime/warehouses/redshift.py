@@ -182,7 +182,8 @@ def run(
         clock: For tests.
 
     Raises:
-        WarehouseError: It failed, was aborted or took too long; nothing of it is in the table.
+        WarehouseError: It failed or was aborted, and nothing of it is in the table; or it took too long: cancelling was asked
+            for, and what ended all the same is in the ledger, so that a repeated run changes nothing.
     """
     deadline = clock() + timeout_seconds
 
