@@ -70,9 +70,17 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """What `check` keeps for `write`: every row with its verdict, what is counted, and the broken records."""
+    """What `check` keeps for `write`.
+
+    Args:
+        judged: Every row with its verdict.
+        told: The columns of a quarantined row, over a judged one.
+        broken: What is counted.
+        files: With the records that could not be read.
+    """
 
     judged: pl.LazyFrame
+    told: tuple[pl.Expr, ...]
     broken: tuple[Violation, ...]
     files: tuple[CsvFrame, ...]
 
@@ -137,7 +145,7 @@ class PolarsEngine:
         return Checked(
             judged.filter(~pl.col(_BAD)).select(kept),
             judged.filter(pl.col(_BAD)).select(told),
-            _Split(judged, broken, given.files),
+            _Split(judged, tuple(told), tuple(broken), given.files),
         )
 
     def _told(
@@ -185,7 +193,8 @@ class PolarsEngine:
             good, rows = stage_good(valid, contract, partition_by, compression, staging[0])
             bad = [str(staging[1] / f"{number}.parquet") for number in range(len(checked))]
             # One file a stage: rows of the second must not wait, in memory, for the end of the first.
-            sinks = [bad_sink(one.quarantined, path) for one, path in zip(checked.values(), bad, strict=True)]
+            aside = [one.token.judged.filter(pl.col(_BAD)) for one in checked.values()]
+            sinks = [bad_sink(rows_aside, path) for rows_aside, path in zip(aside, bad, strict=True)]
             counts = [_counts(one.token) for one in checked.values()]
             try:
                 _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
@@ -248,7 +257,9 @@ def _all_told(checked: Checked, stage: str, written: str) -> Iterator[pl.LazyFra
     """The quarantined rows of a stage: broken records, and the file of those that break a rule."""
     for path in (path for file in checked.token.files for path in file.told):
         yield pl.scan_parquet(path, glob=False).select(pl.lit(stage).alias("stage"), *list(TOLD)[1:])
-    yield pl.scan_parquet(written, glob=False)
+    # Reasons and records are spelled from the rows set aside: a slow branch of the one pass would make
+    # Polars keep what the other branches have done with.
+    yield pl.scan_parquet(written, glob=False).select(checked.token.told)
 
 
 def _counts(split: _Split) -> pl.LazyFrame:
