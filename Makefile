@@ -8,7 +8,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check --no-input
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo dev test lint bench clean
+.PHONY: help setup setup-tests demo dev test fuzz lint bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ setup-tests: setup
 
 test: setup-tests ## Every test
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+fuzz: setup ## The property tests with examples that no run has tried
+	@EXAMPLES=fuzz $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m hypothesis $(ARGS)
 
 lint: setup ## ruff, strict type checking
 	@$(BIN)/ruff format --check .

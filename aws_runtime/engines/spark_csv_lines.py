@@ -114,7 +114,8 @@ class Lines:
             if end := block.rfind(b"\n") + 1:
                 piece, self._rest = self._rest + block[:end], block[end:]
                 return piece
-            if len(self._rest) <= self._longest:
+            # As many as `records` asks for to see that a line is too long: all that is kept of it is told.
+            if len(self._rest) < self._longest + 2:
                 self._rest += block
         piece, self._rest = self._rest, b""
         # The last line of a file need not end.
@@ -167,7 +168,8 @@ def split(lines: Lines, shape: Shape) -> Iterator[Found]:
                 values = None
             elif not quote or quote not in line:
                 values = line.split(delimiter)
-            elif plain(line):
+            elif plain(line) and not line.endswith("\r"):
+                # One CR ends the line, two do not; `csv` would drop the other one.
                 values = next(csv.reader((line,), delimiter=delimiter, quotechar=quote))
             else:
                 values = None

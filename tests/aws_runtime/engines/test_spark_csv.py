@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -43,6 +43,7 @@ SHAPES = st.builds(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=BYTES, shape=SHAPES, block=st.integers(1, 30))
+@example(data=b"b,b,b,b,b,b,b,", shape=Shape(",", '"', 1, 12), block=1)  # too long by two bytes
 def test_records_are_those_of_the_reference(
     data: bytes, shape: Shape, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +98,7 @@ def reference(path: Path, reader: Reader, work: Path) -> list[tuple[Any, ...]]:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=BYTES, size=st.integers(3, 40), block=st.integers(1, 30), window=st.integers(8, 60))
+@example(data=b'"",\r\r\n', size=3, block=1, window=8)  # one CR is the line's, the other a value
 def test_a_file_cut_anywhere_is_the_file(
     data: bytes, size: int, block: int, window: int, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any
 ) -> None:
