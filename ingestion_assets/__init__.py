@@ -13,6 +13,7 @@ from ingestion_assets.asset import (
     S3Source,
     ingestion_asset,
 )
+from ingestion_assets.curation import Curation
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.formats import Csv, Json, Parquet
 from ingestion_assets.pipeline import Alerts, Catalog, Pipeline, S3Batches, S3Event, S3Queue, Tracking
@@ -23,6 +24,7 @@ __all__ = [
     "Catalog",
     "CompileError",
     "Csv",
+    "Curation",
     "DailyPartitions",
     "IngestionAsset",
     "Json",

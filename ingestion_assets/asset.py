@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ingestion_assets.errors import CompileError, Where, declared_here
 from ingestion_assets.formats import Format
 
-ProcessorKind = Literal["lambda", "glue_pyspark", "glue_sql", "auto"]
+ProcessorKind = Literal["lambda", "glue_pyspark", "glue_sql", "auto", "configured"]
 PartitionTransform = Literal["identity", "hour", "day", "month", "year", "month_of_year", "day_of_month"]
 
 
@@ -80,7 +80,8 @@ class Processor:
     Args:
         kind: `lambda`, `glue_pyspark`, `glue_sql` (the transform as Spark SQL), or `auto`: a Choice state
             takes the Lambda function for up to `threshold_bytes` of source files, and the Glue job for
-            more.
+            more. `configured`, of a pipeline with a `Curation` only: any of the four, as a run's
+            configuration says (`processor_type`).
         threshold_bytes: Of `auto`.
         engine: An engine's name; None lets the compiler choose by format and capabilities.
         memory_mb: Of the Lambda function (128 to 10,240).

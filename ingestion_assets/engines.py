@@ -17,14 +17,17 @@ from ingestion_assets.errors import CompileError
 #: Where each processor kind runs its engine.
 RUNS_IN: dict[str, str] = {"lambda": "lambda", "glue_pyspark": "glue", "glue_sql": "glue"}
 #: What a kind that is decided at run time stands for, the one for small files first.
-DECIDED_LATER: dict[str, tuple[ProcessorKind, ...]] = {"auto": ("lambda", "glue_pyspark")}
+DECIDED_LATER: dict[str, tuple[ProcessorKind, ...]] = {
+    "auto": ("lambda", "glue_pyspark"),
+    "configured": ("lambda", "glue_pyspark", "glue_sql"),
+}
 #: Kinds that run the transform as a query.
 AS_SQL: frozenset[str] = frozenset({"glue_sql"})
 assert {*RUNS_IN, *DECIDED_LATER} == set(get_args(ProcessorKind))  # noqa: S101 - a new kind must say where it runs
 
 
 def runtimes(asset: IngestionAsset) -> tuple[IngestionAsset, ...]:
-    """Return the asset once for each kind that may run it; only `auto` has more than one.
+    """Return the asset once for each kind that may run it; only `auto` and `configured` have more than one.
 
     The first one, which is for small files, is also what runs on a laptop; an engine that the
     declaration names is meant for it.

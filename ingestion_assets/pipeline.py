@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingestion_assets.asset import Bucket, IngestionAsset, S3Source
+from ingestion_assets.curation import Curation
 from ingestion_assets.errors import Where, declared_here
 
 
@@ -113,6 +114,7 @@ class Pipeline:
         alerts: Who is told.
         tracking: The table of runs.
         catalog: The Glue database.
+        curation: Makes the pipeline's machine one that is configured at run time.
         timeout_seconds: Of one execution.
         log_retention_days: Of functions and the state machine.
         owners: Emails or `team:name`, for assets that name none.
@@ -127,6 +129,7 @@ class Pipeline:
     alerts: Alerts = Alerts()
     tracking: Tracking = Tracking()
     catalog: Catalog = Catalog()
+    curation: Curation | None = None
     timeout_seconds: int = 3600
     log_retention_days: int = 30
     owners: tuple[str, ...] = ()

@@ -17,16 +17,14 @@ from ingestion_assets.formats import Parquet
 from ingestion_assets.pipeline import Pipeline
 
 
-def asset_plan(
-    pipeline: Pipeline, asset: IngestionAsset, *, sql: str | Path | None = None, folder_columns: bool = False
-) -> AssetPlan:
+def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
     """Lower one asset of `pipeline`.
+
+    Where the pipeline has a `Curation`, the source's Hive folders become columns of its rows.
 
     Args:
         pipeline: Has the sources and assets that `asset` reads.
         asset: The asset, or one of its variants (`ingestion_assets.engines.runtimes`).
-        sql: The transform as the user's Spark SQL, text or file, in place of the function.
-        folder_columns: Whether the source's Hive folders become columns of its rows.
 
     Raises:
         CompileError: ASL002 for an input that is neither a source nor an asset of the pipeline;
@@ -52,10 +50,11 @@ def asset_plan(
             contract = lower_contract(node.contract, node.where)
             inputs.append(InputPlan(parameter, form, contract, origin="asset"))
     kind = runtimes(asset)[0].processor.kind
+    sql = pipeline.curation.sql if pipeline.curation else None
     contracts = {given.name: given.contract for given in inputs}
     query = _query(asset, contracts, sql) if sql is not None or kind in AS_SQL else ""
     formats = {given.format.name for given in inputs}
-    engine = choose_engine(asset, formats, folder_columns=folder_columns, sql=bool(query))
+    engine = choose_engine(asset, formats, folder_columns=pipeline.curation is not None, sql=bool(query))
     return AssetPlan(
         pipeline=pipeline.name,
         asset=asset.name,

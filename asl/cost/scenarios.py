@@ -13,7 +13,7 @@ BATCHES = (10, 200)
 CONSOLE_WORKERS = 10
 KINDS: dict[ProcessorKind, str] = {"auto": "auto", "lambda": "Lambda", "glue_pyspark": "Glue"}
 #: A query costs what the same job costs, so it is no alternative, only a declaration.
-LABELS: dict[ProcessorKind, str] = {**KINDS, "glue_sql": "Glue SQL"}
+LABELS: dict[ProcessorKind, str] = {**KINDS, "glue_sql": "Glue SQL", "configured": "configured"}
 
 
 @dataclass(frozen=True)

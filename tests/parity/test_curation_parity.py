@@ -29,6 +29,7 @@ from ingestion_assets.asset import (
     S3Source,
     ingestion_asset,
 )
+from ingestion_assets.curation import Curation
 from ingestion_assets.errors import CompileError
 from ingestion_assets.formats import Parquet
 from ingestion_assets.pipeline import Pipeline, S3Event
@@ -72,7 +73,7 @@ def declared(kind: ProcessorKind) -> tuple[Pipeline, IngestionAsset]:
 
 def plan_of(kind: ProcessorKind, sql: str | Path | None = None) -> AssetPlan:
     pipeline, asset = declared(kind)
-    return asset_plan(pipeline, asset, sql=sql, folder_columns=True)
+    return asset_plan(dataclasses.replace(pipeline, curation=Curation(sql=sql)), asset)
 
 
 def written(folder: Path, name: str, columns: dict[str, Any], **partition: str) -> InputFile:
