@@ -317,8 +317,8 @@ def _answer(job: Job, outcomes: list[Staged], good: list[Staged]) -> dict[str, A
         "files_rejected": len(errors),
         "manifest": f"{job.runs}manifest.json",
         "config": f"{job.runs}config.json",
-        "staging": f"{job.staging}output/",
-        "steps": encode(job.config.steps),
+        # Handed on as it is, as the transform's `event.curation`.
+        "curation": {"destination": f"{job.staging}output/", "steps": encode(job.config.steps)},
     }
     if errors:
         answer |= {"code": errors[0].code, "message": f"{errors[0].reason} ({errors[0].uri})"[:4096]}
