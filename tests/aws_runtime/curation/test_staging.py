@@ -56,7 +56,7 @@ def test_good_files_are_staged_and_bad_ones_kept_with_a_reason(account: None) ->
 
     assert (answer["status"], answer["files"], answer["files_rejected"]) == ("valid", 1, 1)
     assert answer["code"] == "NotParquet"
-    assert answer["staging"] == f"s3://{CURATED}/_staging/shop/job-1/output/"
+    assert answer["curation"]["destination"] == f"s3://{CURATED}/_staging/shop/job-1/output/"
     (file,) = manifest(answer)["files"]
     assert file["partition"] == {"dt": "2024-07-02", "region": "eu"}
     assert file["key"].startswith("_staging/shop/job-1/input/dt=2024-07-02/region=eu/")
