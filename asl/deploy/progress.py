@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from asl.deploy.configured_runs import ConfiguredRun
 from asl.deploy.run import NOT_STARTED, PENDING, QUEUED, RUNNING, SUCCEEDED, Run
 
 GROUPS = (
@@ -88,6 +89,37 @@ class _Display:
                 f"{self._name}: {line}, {sum(run.rows('rows_out') for run in runs):,} rows out",
                 soft_wrap=True,
             )
+
+
+def tell_configured(console: Console, name: str, run: ConfiguredRun, said: int) -> int:
+    """Print the states entered since the last look, and at the end what the run did; return how many there are.
+
+    Args:
+        console: Where to.
+        name: The pipeline's.
+        run: Of `asl.deploy.configured_runs.follow`.
+        said: States that were printed before.
+    """
+    for state in run.states[said:]:
+        console.print(f"{name}: {state}", style="dim", markup=False, highlight=False)
+    if run.error is not None:
+        console.print(f"[red]{run.status.lower()}[/] ", end="")
+        console.print(run.error, markup=False, highlight=False, soft_wrap=True)
+    elif run.summary is not None:
+        told = run.summary
+        rows = " + ".join(f"{told.get(part) or 0:,} {what}" for part, what in _ROWS)
+        console.print("[green]succeeded[/] ", end="")
+        console.print(
+            f"{run.name}: {_files(told.get('files') or 0)} taken, {told.get('files_rejected') or 0:,} rejected, "
+            f"{told.get('rows_in') or 0:,} rows in = {rows}; {_files(told.get('output_count') or 0)} written",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    return len(run.states)
+
+
+_ROWS = (("rows_out", "out"), ("rows_quarantined", "quarantined"))
 
 
 def explain(console: Console, runs: Iterable[Run], name: str = "NAME") -> None:
