@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from asl import cli, compiler, selection
+from asl import cli, compiler, names, selection
 from asl.deploy import deployment, stack
 from asl.deploy.locate import Deployed, locate
 from asl.deploy.target import Target
+from tests.e2e.helpers import until
 
 STACK = "ingestion"
 
@@ -114,3 +117,41 @@ def without(deployed):
 
     yield remove
     restore()
+
+
+@pytest.fixture
+def listening(deployed):
+    """`listening(pipeline)`: hear its alerts and events; the answer returns the first message that is wanted."""
+    sqs, events, undo = deployed.client("sqs"), deployed.client("events"), contextlib.ExitStack()
+
+    def listen(pipeline):
+        name = f"inbox-{uuid.uuid4().hex[:8]}"
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        undo.callback(sqs.delete_queue, QueueUrl=url)
+        arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
+        senders = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
+        allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        topic = deployed.outputs[names.topic_id(pipeline)]
+        deployed.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        events.put_rule(Name=name, EventPattern=json.dumps({"source": [f"ingestion.{pipeline}"]}))
+        undo.callback(events.delete_rule, Name=name)
+        events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
+        undo.callback(events.remove_targets, Rule=name, Ids=["q"])
+        heard = []
+
+        def receive(wanted):
+            """Return what `wanted` finds in the first message that has it, new or heard before."""
+
+            def look():
+                answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+                heard.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
+                return next((found for body in heard if (found := wanted(body))), None)
+
+            return until(look)
+
+        return receive
+
+    with undo:
+        yield listen

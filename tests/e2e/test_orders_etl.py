@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import time
-import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -72,37 +71,8 @@ def outputs(stack, run) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def inbox(deployed):
-    """A queue that hears the alerts and the completion events."""
-    sqs, name = deployed.client("sqs"), f"inbox-{uuid.uuid4().hex[:8]}"
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = f"arn:aws:sqs:us-east-1:000000000000:{name}"
-    senders = {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]}
-    allowed = {"Effect": "Allow", "Principal": senders, "Action": "sqs:SendMessage", "Resource": arn}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    deployed.client("sns").subscribe(
-        TopicArn=deployed.outputs["OrdersEtlAlerts"], Protocol="sqs", Endpoint=arn
-    )
-    events = deployed.client("events")
-    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["ingestion.orders_etl"]}))
-    events.put_targets(Rule=name, Targets=[{"Id": "q", "Arn": arn}])
-
-    def receive(wanted):
-        """Return the first message that `wanted` finds something in."""
-
-        def look():
-            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-            return next(
-                (found for m in answer.get("Messages", []) if (found := wanted(json.loads(m["Body"])))), None
-            )
-
-        return until(look)
-
-    yield receive
-    events.remove_targets(Rule=name, Ids=["q"])
-    events.delete_rule(Name=name)
-    sqs.delete_queue(QueueUrl=url)
+def inbox(listening):
+    return listening(NAME)
 
 
 def test_sample_files_give_the_rows_that_the_step_gives_here(deployed, tmp_path):
