@@ -35,7 +35,8 @@ def template(name, **attributes):
     queue = {
         "QueueName": name,
         "SqsManagedSseEnabled": True,
-        "VisibilityTimeout": 4,
+        # A function that starts beside other work must not lose its messages meanwhile.
+        "VisibilityTimeout": 12,
         "RedrivePolicy": redrive,
     }
     resources = {
