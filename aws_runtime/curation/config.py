@@ -51,6 +51,13 @@ class TableFormat(StrEnum):
     DELTA = "delta"
 
 
+class SchemaEvolution(StrEnum):
+    """What a run may change of the catalog's table: ADD adds columns; REPLACE makes it the contract's."""
+
+    ADD = "add"
+    REPLACE = "replace"
+
+
 class WriteMode(StrEnum):
     """How rows meet the rows that are there.
 
@@ -144,6 +151,9 @@ class Config:
         table_format: Of the curated table.
         write_mode: How rows meet the rows that are there.
         keys: Of `merge` and `scd2`.
+        schema_evolution: Of the catalog's table.
+        partition_projection: Whether Athena computes the partitions from the table's properties, which each
+            run keeps up, so that none is registered. A table that has it once keeps it.
     """
 
     source_bucket: str
@@ -160,6 +170,8 @@ class Config:
     table_format: TableFormat = TableFormat.FILES
     write_mode: WriteMode = WriteMode.APPEND
     keys: tuple[str, ...] = ()
+    schema_evolution: SchemaEvolution = SchemaEvolution.ADD
+    partition_projection: bool = False
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,6 +302,10 @@ def _write_problems(config: Config) -> Iterator[str]:
             yield f"output_format: {mode} reads its own table again, which must be parquet"
         if config.table_format is TableFormat.DELTA:
             yield "output_format: a Delta table's files are parquet"
+    if config.partition_projection and not config.required_partitions:
+        yield "partition_projection: needs required_partitions"
+    if config.partition_projection and config.table_format is TableFormat.DELTA:
+        yield "partition_projection: a Delta table's log says which partitions there are"
     if config.threshold_bytes < 0:
         yield f"threshold_bytes: {config.threshold_bytes} is less than 0"
 

@@ -48,6 +48,8 @@ class Declared:
         target_prefix: Of the curated files, likewise.
         partition_by: Partition columns of the curated files.
         compression: Codec of the staged Parquet files.
+        database: Of the Data Catalog; empty where runs register nothing.
+        table: The asset's, in that database.
     """
 
     pipeline: str
@@ -60,6 +62,8 @@ class Declared:
     target_prefix: str = ""
     partition_by: tuple[PartitionPlan, ...] = ()
     compression: str = "zstd"
+    database: str = ""
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
