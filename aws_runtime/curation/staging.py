@@ -7,7 +7,7 @@ run's journal names these versions before the first is touched, so a retry finds
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation import job as jobs
+from aws_runtime.curation.arrival import GONE, Taken, disown, known_owner, owner, taken
 from aws_runtime.curation.columns import check_columns
 from aws_runtime.curation.compliance import comply
 from aws_runtime.curation.footer import read_footer
@@ -29,15 +30,8 @@ from aws_runtime.events import S3Object
 from aws_runtime.identity import stem
 from aws_runtime.partitions import partition_folder
 
-#: Files of one run: six calls each, sixteen at a time, within the fifteen minutes of a function.
-MOST_FILES = 10_000
-_GONE = frozenset({"ObjectDeleted", "ObjectReplaced"})
 _BASENAME_BYTES = 200
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
-
-
-class TooManyFilesError(Exception):
-    """More files than one run takes; nothing was touched."""
 
 
 class CopyNotVerifiedError(Exception):
@@ -58,7 +52,7 @@ def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
 
     Args:
         job: The run.
-        arrived: The file that started it; None takes all that lie below the source's prefix.
+        arrived: The object of its event, a file or a marker; None takes all files below the source's prefix.
 
     Raises:
         TooManyFilesError: Nothing was touched.
@@ -66,8 +60,13 @@ def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
     """
     journal = storage.get_json(f"{job.runs}journal.json")
     if journal is None:
-        objects, lost = _pinned(job, arrived)
-        journal = {**jobs.document(job), "files": encode(objects)}
+        found = taken(job, arrived)
+        objects, lost = list(found.files), _lost(job, found)
+        journal = {
+            **jobs.document(job),
+            "files": encode(objects),
+            "lost": [[encode(each.item), each.error.code, each.error.reason] for each in lost if each.error],
+        }
         storage.put_json(f"{job.runs}journal.json", journal)
     else:
         # A parameter that changed meanwhile does not change what this run is told.
@@ -78,65 +77,44 @@ def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
             decode(type(job.config), journal["config"]),
             job.quarantine,
         )
-        objects, lost = [decode(S3Object, each) for each in journal["files"]], []
-    outcomes = [*lost, *storage.each(lambda item: _moved(job, item), objects)] if objects else lost
+        objects = [decode(S3Object, each) for each in journal["files"]]
+        lost = [_told(decode(S3Object, item), code, reason) for item, code, reason in journal["lost"]]
+    mine = [each for each in storage.each(lambda item: _moved(job, item), objects) if each] if objects else []
+    outcomes = [*lost, *mine]
     storage.put_json(f"{job.runs}config.json", jobs.document(job))
     good = [each for each in outcomes if each.error is None]
     storage.put_json(f"{job.runs}manifest.json", _manifest(job, good))
+    if objects:
+        storage.each(lambda item: disown(job, item), objects)
     return _answer(job, outcomes, good)
 
 
-def _pinned(job: Job, arrived: S3Object | None) -> tuple[list[S3Object], list[Staged]]:
-    """Return the exact versions to take, and the file that was gone before the run began."""
-    if arrived is not None:
-        try:
-            return [storage.describe(arrived)], []
-        except RejectedFile as error:
-            if error.code not in _GONE:
-                raise
-            return [], [Staged(arrived, {}, error)]
-    found = list(_listed(job))
-    if len(found) > MOST_FILES:
-        raise TooManyFilesError(
-            f"more than {MOST_FILES:,} files below s3://{job.config.source_bucket}/"
-            f"{job.declared.source_prefix}; send them in several runs"
-        )
-
-    def pin(item: S3Object) -> S3Object | None:
-        try:
-            return storage.describe(item)
-        except RejectedFile as error:
-            if error.code in _GONE:  # another run took it since the listing
-                return None
-            raise
-
-    return [item for item in storage.each(pin, found) if item is not None] if found else [], []
+def _lost(job: Job, found: Taken) -> list[Staged]:
+    """Return the event's file that was gone, unless another run has it: events come more than once."""
+    if found.lost is None or known_owner(job, found.lost[0]) is not None:
+        return []
+    return [Staged(found.lost[0], {}, found.lost[1])]
 
 
-def _listed(job: Job) -> Iterator[S3Object]:
-    prefix, count = job.declared.source_prefix, 0
-    pages = storage.s3().get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=job.config.source_bucket, Prefix=prefix):
-        for entry in page.get("Contents", ()):
-            if count > MOST_FILES:
-                return
-            if not _ignored(entry["Key"].removeprefix(prefix)):
-                count += 1
-                yield S3Object(job.config.source_bucket, entry["Key"], etag=entry["ETag"].strip('"'))
+def _told(item: S3Object, code: str, reason: str) -> Staged:
+    return Staged(item, {}, RejectedFile(code, reason, item.identity.uri))
 
 
-def _ignored(below: str) -> bool:
-    """Whether a key is a folder's marker, or hidden as Hive and Spark hide: `_SUCCESS`, `_temporary/`."""
-    return not below or below.endswith("/") or any(part.startswith("_") for part in below.split("/"))
+def _moved(job: Job, item: S3Object) -> Staged | None:
+    """Judge a file and move it; of one that is gone, find where an earlier attempt has put it.
 
-
-def _moved(job: Job, item: S3Object) -> Staged:
-    """Judge a file and move it; of one that is gone, find where an earlier attempt has put it."""
+    Returns:
+        None for a file that is another run's.
+    """
+    if owner(job, item) != job.id:
+        return None
     try:
         partition = _judged(job, item)
     except RejectedFile as error:
-        if error.code in _GONE:
-            return _found_again(job, item) or Staged(item, {}, error)
+        if error.code in GONE:
+            # Where content is all that tells versions apart, another run has taken it and is done.
+            unknown = None if item.version_id in (None, "null") else Staged(item, {}, error)
+            return _found_again(job, item) or unknown
         return _rejected(job, item, error)
     return _staged(job, item, partition)
 
@@ -217,7 +195,7 @@ def _rejected(job: Job, item: S3Object, error: RejectedFile) -> Staged:
 
 def _found_again(job: Job, item: S3Object) -> Staged | None:
     reason = storage.get_json(f"{_rejected_folder(job, item)}reason.json")
-    if reason is not None:
+    if reason is not None and reason["execution"] == job.id:
         return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
     try:
         partition = _path(job, item)

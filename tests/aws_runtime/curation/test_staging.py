@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from curation_world import CURATED, LANDING, QUARANTINE, killed, opened, orders, put
 
 from aws_runtime import storage
-from aws_runtime.curation import staging
+from aws_runtime.curation import arrival, staging
 from aws_runtime.curation.staging import validate
 
 GOOD, BAD = "orders/dt=2024-07-02/region=eu/a.parquet", "orders/dt=2024-07-02/region=eu/b b+ü.parquet"
@@ -104,7 +104,7 @@ def _nothing_lost(files: dict[str, bytes]) -> None:
     assert held.issuperset(files.values())
 
 
-def test_a_file_costs_six_calls(aws: None) -> None:
+def test_a_file_costs_seven_calls(aws: None) -> None:
     put(LANDING, GOOD, orders("1"))
     with killed() as one:
         validate(opened(execution="one"), None)
@@ -113,7 +113,7 @@ def test_a_file_costs_six_calls(aws: None) -> None:
     with killed() as two:
         validate(opened(execution="two"), None)
     more = Counter(two.calls) - Counter(one.calls)
-    assert more == {"HeadObject": 2, "GetObject": 2, "CopyObject": 1, "DeleteObject": 1}
+    assert more == {"PutObject": 1, "HeadObject": 2, "GetObject": 2, "CopyObject": 1, "DeleteObject": 1}
 
 
 def test_an_object_that_took_the_place_stays(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,10 +149,10 @@ def test_nothing_there_is_empty(aws: None) -> None:
 
 
 def test_too_many_files_are_refused_untouched(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "MOST_FILES", 2)
+    monkeypatch.setattr(arrival, "MOST_FILES", 2)
     for name in "abc":
         put(LANDING, f"orders/dt=2024-07-02/region=eu/{name}", orders(name))
-    with pytest.raises(staging.TooManyFilesError):
+    with pytest.raises(arrival.TooManyFilesError):
         validate(opened(), None)
     assert len(world.keys(LANDING)) == 3
     assert world.keys(CURATED) == []
