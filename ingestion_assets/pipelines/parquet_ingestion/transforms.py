@@ -7,6 +7,7 @@ def orders(landed_orders: nw.LazyFrame) -> nw.LazyFrame:
     """One row for each delivered order, its identifiers trimmed, large orders marked."""
     amount = nw.col("amount")
     return landed_orders.select(
+        nw.col("source_uri", "source_row"),
         nw.col("customer_id").str.strip_chars(" ").alias("customer_id"),
         nw.col("order_id").str.strip_chars(" ").alias("order_id"),
         amount,
