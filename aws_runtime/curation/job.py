@@ -19,7 +19,6 @@ from aws_runtime.curation import steps
 from aws_runtime.curation.config import (
     Config,
     ConfigError,
-    OutputFormat,
     TableFormat,
     WriteMode,
     merged,
@@ -241,5 +240,3 @@ def _check(config: Config) -> None:
         raise ConfigError(f"write_mode: {config.write_mode} cannot be published by this pipeline")
     if config.table_format is TableFormat.DELTA:
         raise ConfigError("table_format: this pipeline publishes files; delta cannot be published by it")
-    if config.output_format is not OutputFormat.PARQUET:
-        raise ConfigError(f"output_format: {config.output_format} cannot be published by this pipeline")

@@ -1,37 +1,26 @@
 """Load: staged Parquet -> curated files, by write mode; staging is emptied last.
 
 In: the run and its record. Out: the answer of the state `Load`. Names derive from the run, so a retry
-overwrites its own files; `published.json` says that nothing but emptying the staging is left to do.
+overwrites its own files. `committed.json` is written once all files are there, and names what they
+replace; `outputs.json` tells others what was published; `published.json` says that nothing but emptying
+the staging is left to do.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
-from urllib.parse import urlencode
 
 from aws_runtime import storage
+from aws_runtime.codec import decode, encode
+from aws_runtime.curation import catalog, replacing
 from aws_runtime.curation.checking import staged_files
 from aws_runtime.curation.config import WriteMode
+from aws_runtime.curation.files import Curated, curated, publisher
 from aws_runtime.curation.job import Job
+from aws_runtime.curation.leases import Committed, read_commit
 
 LISTED = 100
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
-_UNTAGGABLE = re.compile(r"[^A-Za-z0-9 +\-=._:/@]")
-_TAG_CHARACTERS = 256
-_STEM = re.compile(r"part-([0-9]{8}T[0-9]{6}Z-[0-9a-f]{16})[-.]")
-
-
-@dataclass(frozen=True, slots=True)
-class Curated:
-    """One curated file: where it is, its rows, and its partition's values and folder."""
-
-    uri: str
-    staged: str
-    rows: int
-    partition: dict[str, str]
-    folder: str
 
 
 def publish(job: Job, record: str) -> dict[str, Any]:
@@ -39,80 +28,82 @@ def publish(job: Job, record: str) -> dict[str, Any]:
 
     Raises:
         RunRecordError: There is nothing to publish by.
+        SchemaConflict, FormatConflict, ProjectionNotPossible: The catalog's table cannot hold the rows;
+            nothing was published.
+        TableChanged: The run read partitions that another one has replaced since; nothing was published.
+        PartitionsBusy: Another run is replacing a partition; a retry waits for it.
     """
     done: dict[str, Any] | None = storage.get_json(f"{job.runs}published.json")
     if done is None:
-        _, entries = staged_files(job, record)
-        files = [_curated(job, entry) for entry in entries]
-        if files:
-            storage.each(lambda file: _copy(job, file), files)
-        if job.config.write_mode is WriteMode.OVERWRITE_PARTITIONS:
-            _replace(files)
-        done = _answer(files)
+        done = _publish(job, record)
         storage.put_json(f"{job.runs}published.json", done)
     _empty(job.staging)
     return done
 
 
-def _curated(job: Job, entry: dict[str, Any]) -> Curated:
-    below = entry["uri"].removeprefix(f"{job.staging}output/")
-    folder = below.rpartition("/")[0]
-    return Curated(
-        f"{job.curated}{below}",
-        entry["uri"],
-        entry["rows"],
-        entry["partition"],
-        f"{job.curated}{folder}/" if folder else job.curated,
-    )
+def _publish(job: Job, record: str) -> dict[str, Any]:
+    at = f"{job.runs}committed.json"
+    commit = read_commit(at)
+    table = catalog.described(job)
+    if commit is None:
+        _, entries = staged_files(job, record)
+        files = [curated(job, entry) for entry in entries]
+        catalog.check(job, table, [file.partition for file in files])
+        if job.config.write_mode is WriteMode.APPEND:
+            commit = Committed(_copied(job, files), {})
+            storage.put_json(at, encode(commit))
+        else:
+            commit = replacing.replace(job, files, at, lambda wanted: _copied(job, wanted))
+    else:
+        replacing.resume(job, commit)
+    published = [decode(Curated, file) for file in commit.files]
+    storage.put_json(f"{job.runs}outputs.json", _manifest(job, published))
+    return _answer(job, published, commit, catalog.register(job, table, published))
 
 
-def _copy(job: Job, file: Curated) -> None:
-    bucket, key = storage.parse_uri(file.uri)
-    source, staged = storage.parse_uri(file.staged)
-    tags = {"job_id": job.id, "source": f"s3://{job.config.source_bucket}/{job.declared.source_prefix}"}
-    tagging = urlencode(
-        {n: _UNTAGGABLE.sub("_", v)[:_TAG_CHARACTERS] for n, v in (*tags.items(), ("status", "curated"))}
-    )
-    # The managed copy takes files beyond 5 GB in parts.
-    extra = {"TaggingDirective": "REPLACE", "Tagging": tagging}
-    storage.s3().copy({"Bucket": source, "Key": staged}, bucket, key, ExtraArgs=extra)
-
-
-def _replace(files: list[Curated]) -> None:
-    """Leave in each partition of the run the files of the newest run alone, whichever ends first.
-
-    Names begin with the run's time, so any two runs agree which one is newer, and no lock is needed.
-    """
-    ours = {file.uri for file in files}
-    for folder in sorted({file.folder for file in files}):
-        mine = max(_stem(file.uri) for file in files if file.folder == folder)
-        bucket, prefix = storage.parse_uri(folder)
-        there = [f"s3://{bucket}/{key}" for key in _keys(bucket, prefix, "/")]
-        newer = any(_stem(uri) > mine for uri in there if uri not in ours)
-        gone = [uri for uri in there if (uri in ours if newer else uri not in ours)]
-        storage.delete_all(uri for uri in gone if not uri.endswith("/"))
-
-
-def _stem(uri: str) -> str:
-    """Return the run's name in a file's name; a file of another origin is older than any run."""
-    found = _STEM.match(uri.rpartition("/")[2])
-    return found.group(1) if found else ""
-
-
-def _keys(bucket: str, prefix: str, delimiter: str = "") -> list[str]:
-    pages = storage.s3().get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter)
-    return [entry["Key"] for page in found for entry in page.get("Contents", ())]
+def _copied(job: Job, files: list[Curated]) -> tuple[dict[str, Any], ...]:
+    if not files:
+        return ()
+    return tuple(encode(file) for file in storage.each(publisher(job), files))
 
 
 def _empty(prefix: str) -> None:
     bucket, key = storage.parse_uri(prefix)
-    found = [f"s3://{bucket}/{each}" for each in _keys(bucket, key)]
+    pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    found = [f"s3://{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", ())]
     if found:
         storage.delete_all(found)
 
 
-def _answer(files: list[Curated]) -> dict[str, Any]:
+def _manifest(job: Job, files: list[Curated]) -> dict[str, Any]:
+    """Return a batch's manifest (docs/ingress.md) of what was published."""
+    moment = job.event_time.astimezone(UTC)
+    entries = []
+    for file in sorted(files, key=lambda each: each.uri):
+        bucket, key = storage.parse_uri(file.uri)
+        version = {"version_id": file.version_id} if file.version_id else {}
+        entries.append(
+            {
+                "bucket": bucket,
+                "key": key,
+                **version,
+                "etag": file.etag,
+                "size": file.size,
+                "event_time": job.event_time.isoformat(),
+                "partition": dict(file.partition),
+            }
+        )
+    return {
+        "pipeline": job.declared.pipeline,
+        "date": moment.date().isoformat(),
+        "batch": 1,
+        "bytes": sum(file.size for file in files),
+        "together": True,
+        "files": entries,
+    }
+
+
+def _answer(job: Job, files: list[Curated], commit: Committed, told: dict[str, Any]) -> dict[str, Any]:
     partitions = sorted({"/".join(f"{n}={v}" for n, v in file.partition.items()) for file in files} - {""})
     return {
         "status": "loaded",
@@ -120,4 +111,8 @@ def _answer(files: list[Curated]) -> dict[str, Any]:
         "output_count": len(files),
         "rows": sum(file.rows for file in files),
         "partitions": partitions[:LISTED],
+        "partitions_superseded": len(commit.superseded),
+        "manifest": f"{job.runs}outputs.json",
+        "catalog": told,
+        "warehouses": [],
     }

@@ -51,7 +51,7 @@ def test_the_fixture_is_accepted_verbatim() -> None:
         ({"processor_typ": "lambda"}, "did you mean 'processor_type'"),
         ({"write_mode": "merge", "keys": ["order_id"]}, "write_mode: merge"),
         ({"table_format": "delta"}, "table_format"),
-        ({"output_format": "csv"}, "output_format: csv"),
+        ({"output_format": "xml"}, "output_format: 'xml' is none of parquet, csv, json"),
         ({"dataset": "../x"}, "dataset"),
         ({"dataset": 3}, "dataset: expected a text"),
         ({"steps": [{"filter": "amount >"}]}, r"steps\[0\].filter"),

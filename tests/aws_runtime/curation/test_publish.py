@@ -36,10 +36,11 @@ def stage(job: Job, bodies: dict[str, bytes], rows: int = 1) -> str:
         uri = f"{job.staging}output/{FOLDER}{name}"
         put(*storage.parse_uri(uri), body)
         outputs.append({"uri": uri, "rows": rows, "partition": {"dt": "2024-07-02", "region": "eu"}})
-    files = RECORD.replace(".json", ".files.json")
+    record = f"s3://{CURATED}/_runs/shop/orders/{job.id}.json"
+    files = record.replace(".json", ".files.json")
     storage.put_json(files, {"outputs": outputs, "quarantine": [], "units": []})
-    storage.put_json(RECORD, {"status": "completed", "files": files})
-    return RECORD
+    storage.put_json(record, {"status": "completed", "files": files})
+    return record
 
 
 @pytest.mark.parametrize(
@@ -62,9 +63,9 @@ def test_a_rejected_transform_and_files_from_elsewhere(aws: None) -> None:
     job = opened()
     storage.put_json(RECORD, {"status": "rejected", "reason": {"code": "CorruptFile", "message": "x"}})
     assert check_output(job, RECORD)["code"] == "CorruptFile"
-    stage(opened(execution="another"), {"part-x.zstd.parquet": orders("1")})
+    record = stage(opened(execution="another"), {"part-x.zstd.parquet": orders("1")})
     with pytest.raises(RunRecordError, match="outside"):
-        publish(job, RECORD)
+        publish(job, record)
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite_partitions"])
@@ -94,11 +95,53 @@ def test_a_load_cut_off_at_any_call_is_resumed(
 
 
 def test_a_newer_run_keeps_its_partition(aws: None) -> None:
-    newer = f"orders/{FOLDER}part-{NEW}.zstd.parquet"
-    put(CURATED, newer, orders("new"))
-    job = opened(OVERWRITE)
+    newer, older = opened(OVERWRITE, "newer"), opened(OVERWRITE, "older")
+    publish(newer, stage(newer, {f"part-{NEW}.zstd.parquet": orders("new")}))
+    answer = publish(older, stage(older, {f"part-{OLD}.zstd.parquet": orders("old")}))
+    assert world.keys(CURATED, "orders/") == [f"orders/{FOLDER}part-{NEW}.zstd.parquet"]
+    assert (answer["output_count"], answer["rows"], answer["partitions_superseded"]) == (0, 0, 1)
+    assert storage.get_json(answer["manifest"])["files"] == []
+
+
+def test_files_that_were_appended_later_stay(aws: None) -> None:
+    appended, job = f"orders/{FOLDER}part-{NEW}.zstd.parquet", opened(OVERWRITE)
+    put(CURATED, appended, orders("new"))
+    put(CURATED, f"orders/{FOLDER}written-by-hand.parquet", orders("x"))
+    put(CURATED, f"orders/{FOLDER}_SUCCESS", b"")
     publish(job, stage(job, {f"part-{OLD}.zstd.parquet": orders("old")}))
-    assert world.keys(CURATED, "orders/") == [newer]
+    assert world.keys(CURATED, f"orders/{FOLDER}") == sorted(
+        [f"orders/{FOLDER}_SUCCESS", appended, f"orders/{FOLDER}part-{OLD}.zstd.parquet"]
+    )
+
+
+def test_others_are_told_exactly_what_was_published(aws: None) -> None:
+    job, body = opened(), orders("1")
+    answer = publish(job, stage(job, {f"part-{NEW}.zstd.parquet": body}, rows=1))
+    manifest = storage.get_json(answer["manifest"])
+    key = f"orders/{FOLDER}part-{NEW}.zstd.parquet"
+    head = storage.s3().head_object(Bucket=CURATED, Key=key)
+    assert manifest["together"] is True
+    assert manifest["bytes"] == len(body)
+    assert manifest["files"] == [
+        {
+            "bucket": CURATED,
+            "key": key,
+            "version_id": head["VersionId"],
+            "etag": head["ETag"].strip('"'),
+            "size": len(body),
+            "event_time": job.event_time.isoformat(),
+            "partition": {"dt": "2024-07-02", "region": "eu"},
+        }
+    ]
+    assert answer["catalog"] == {"table": "", "added_columns": [], "partitions_added": 0}
+
+
+def test_staging_that_has_expired_is_told(aws: None) -> None:
+    job = opened()
+    record = stage(job, {f"part-{NEW}.zstd.parquet": orders("1")})
+    storage.delete_all([f"{job.staging}output/{FOLDER}part-{NEW}.zstd.parquet"])
+    with pytest.raises(RunRecordError, match="not in the staging any more"):
+        publish(job, record)
 
 
 def test_the_three_functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:

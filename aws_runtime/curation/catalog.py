@@ -1,0 +1,374 @@
+"""Data Catalog: what a run published -> its table, evolved, with partitions and statistics.
+
+In: a run and its published files. Out: what was registered. The table is checked before anything is
+published, so that rows which it cannot hold are a failed run and not a table that nobody can query.
+Calls: GetTable, UpdateTable, and for each 100 partitions BatchGetPartition and either
+BatchCreatePartition or BatchUpdatePartition.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from aws_runtime.curation import projection, statistics
+from aws_runtime.curation.config import SchemaEvolution, WriteMode
+from aws_runtime.curation.files import Curated
+from aws_runtime.curation.job import Job
+from aws_runtime.curation.serdes import Serde, serde
+from aws_runtime.curation.statistics import Counts
+from aws_runtime.hive import hive_type
+
+#: Of all calls on partitions; BatchGetPartition alone takes more.
+#: https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html
+CHUNK = 100
+#: Another run changed the table between reading and writing it.
+ATTEMPTS = 20
+#: What of a table's description may be written back.
+#: https://docs.aws.amazon.com/glue/latest/webapi/API_TableInput.html
+_INPUT = (
+    "Name",
+    "Description",
+    "Owner",
+    "Retention",
+    "StorageDescriptor",
+    "PartitionKeys",
+    "TableType",
+    "Parameters",
+    "TargetTable",
+)
+#: The run that was the last to change a table or partition.
+JOB = "job_id"
+
+Table = Mapping[str, Any]
+
+
+class SchemaConflict(Exception):  # noqa: N818 - says what is wrong
+    """The catalog's table has another type for a column, or is partitioned otherwise."""
+
+
+class FormatConflict(Exception):  # noqa: N818 - says what is wrong
+    """The table's files are of another format, and this run would add to them."""
+
+
+class CatalogError(Exception):
+    """The catalog did not take a partition."""
+
+
+@cache
+def glue() -> Any:
+    """Return the process's Glue client."""
+    return boto3.client("glue", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+
+
+def described(job: Job) -> Table | None:
+    """Return the table as the catalog has it; None where there is none, or none is declared."""
+    if not job.declared.database:
+        return None
+    try:
+        found: Table = glue().get_table(DatabaseName=job.declared.database, Name=job.declared.table)["Table"]
+    except ClientError as error:
+        if _code(error) == "EntityNotFoundException":
+            return None
+        raise
+    return found
+
+
+def check(job: Job, table: Table | None, partitions: Sequence[Mapping[str, str]]) -> None:
+    """Check that the table can hold what a run is about to publish.
+
+    Args:
+        job: The run.
+        table: As `described` has returned it.
+        partitions: Values of the run's partitions.
+
+    Raises:
+        SchemaConflict, FormatConflict, ProjectionNotPossible: It cannot.
+    """
+    if not job.declared.database:
+        return
+    _evolved(job, table)
+    if _projected(job, table):
+        projection.properties(_keys(job), {}, partitions)
+
+
+def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[str, Any]:
+    """Tell the catalog of what a run has published; a repetition changes nothing.
+
+    Returns:
+        `{"table", "added_columns", "partitions_added"}`; all empty where no table is declared.
+
+    Raises:
+        CatalogError: It did not take a partition.
+    """
+    if not job.declared.database:
+        return {"table": "", "added_columns": [], "partitions_added": 0}
+    new = _by_partition(job, files)
+    known = {} if _projected(job, table) or not job.partitions else _known(job, new)
+    shape, added = _put_table(job, table, new, known)
+    created = 0
+    if job.partitions and not _projected(job, table):
+        created = _put_partitions(job, shape, new, known)
+    return {
+        "table": f"{job.declared.database}.{job.declared.table}",
+        "added_columns": added,
+        "partitions_added": created,
+    }
+
+
+def columns(job: Job) -> list[dict[str, str]]:
+    """Return the columns of the table; partition columns are none of them."""
+    stored, contract = serde(job).stored, job.declared.output_contract
+    return [
+        {"Name": column.name, "Type": hive_type(stored(column.type), f"{contract.name}.{column.name}")}
+        | ({"Comment": column.description[:255]} if column.description else {})
+        for column in contract.columns
+        if column.name not in job.partitions
+    ]
+
+
+def _type(job: Job, name: str) -> str:
+    contract = job.declared.output_contract
+    found = next(column for column in contract.columns if column.name == name)
+    return hive_type(found.type, f"{contract.name}.{name}")
+
+
+def _keys(job: Job) -> list[dict[str, str]]:
+    return [
+        {
+            "Name": by.name,
+            "Type": _type(job, by.column) if by.transform == "identity" else "string",
+        }
+        for by in job.declared.partition_by
+    ]
+
+
+def _projected(job: Job, table: Table | None) -> bool:
+    return bool(job.partitions) and (
+        job.config.partition_projection or projection.enabled((table or {}).get("Parameters", {}))
+    )
+
+
+def _evolved(job: Job, table: Table | None) -> tuple[list[dict[str, str]], list[str]]:
+    """Return the table's columns after this run, and the names of those that it adds."""
+    wanted = columns(job)
+    if table is None:
+        return wanted, []
+    name = f"{job.declared.database}.{job.declared.table}"
+    there, keys = table["StorageDescriptor"]["Columns"], table.get("PartitionKeys", [])
+    types = {column["Name"].lower(): column["Type"] for column in there}
+    added = [column for column in wanted if column["Name"].lower() not in types]
+    if _shape(keys) != _shape(_keys(job)):
+        raise SchemaConflict(
+            f"{name} is partitioned by {_said(keys)}, the files by {_said(_keys(job))}; drop the table, or "
+            "name another one"
+        )
+    if _changes_format(job, table):
+        return wanted, [column["Name"] for column in added]
+    if job.config.schema_evolution is SchemaEvolution.REPLACE:
+        return wanted, [column["Name"] for column in added]
+    for column in wanted:
+        old = types.get(column["Name"].lower(), column["Type"])
+        if old != column["Type"]:
+            raise SchemaConflict(
+                f"{name}: column {column['Name']} is {old} in the catalog and {column['Type']} in the contract; "
+                'cast it in the transform, or set "schema_evolution": "replace"'
+            )
+    return [*there, *added], [column["Name"] for column in added]
+
+
+def _shape(keys: Iterable[Mapping[str, str]]) -> list[tuple[str, str]]:
+    return [(key["Name"].lower(), key["Type"]) for key in keys]
+
+
+def _said(keys: Sequence[Mapping[str, str]]) -> str:
+    return ", ".join(f"{key['Name']} {key['Type']}" for key in keys) or "nothing"
+
+
+def _changes_format(job: Job, table: Table) -> bool:
+    """Whether the run changes the format of the table's files; refuses to mix two in one folder."""
+    there = table["StorageDescriptor"].get("SerdeInfo", {}).get("SerializationLibrary", "")
+    if there == serde(job).library:
+        return False
+    used = JOB in table.get("Parameters", {})
+    adds = job.config.write_mode is WriteMode.APPEND or not job.partitions
+    if used and (adds or _projected(job, table)):
+        raise FormatConflict(
+            f"{job.declared.database}.{job.declared.table} is read by {there}, and output_format "
+            f'"{job.config.output_format}" would add files to it that this cannot read; keep the format, or '
+            "drop the table and its files"
+        )
+    return True
+
+
+def _by_partition(job: Job, files: Sequence[Curated]) -> dict[tuple[str, ...], Counts]:
+    """Return what the run has put into each partition, by its values."""
+    found: dict[tuple[str, ...], list[Curated]] = defaultdict(list)
+    for file in files:
+        found[tuple(file.partition[name] for name in job.partitions)].append(file)
+    return {
+        values: Counts(sum(f.rows for f in mine), len(mine), sum(f.size for f in mine), mine[0].folder)
+        for values, mine in sorted(found.items())
+    }
+
+
+def _known(job: Job, new: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Table]:
+    """Return those partitions of the run that the catalog has."""
+    place = {"DatabaseName": job.declared.database, "TableName": job.declared.table}
+    found: dict[tuple[str, ...], Table] = {}
+    for chunk in _chunks(list(new)):
+        asked = [{"Values": list(values)} for values in chunk]
+        while asked:
+            try:
+                answer = glue().batch_get_partition(**place, PartitionsToGet=asked)
+            except ClientError as error:
+                if _code(error) == "EntityNotFoundException":  # the table is not there yet
+                    return {}
+                raise
+            found |= {tuple(one["Values"]): one for one in answer.get("Partitions", ())}
+            asked = answer.get("UnprocessedKeys", [])
+    return found
+
+
+def _put_table(
+    job: Job,
+    table: Table | None,
+    new: Mapping[tuple[str, ...], Counts],
+    known: Mapping[tuple[str, ...], Table],
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Create the table or change it; returns its columns, and the names of those that were added."""
+    database = job.declared.database
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            table = described(job)
+        shape, added = _evolved(job, table)
+        given = _table_input(job, table, shape, new, known)
+        try:
+            if table is None:
+                glue().create_table(DatabaseName=database, TableInput=given)
+            else:
+                # Without an archive: each run changes statistics, and old versions count against a quota.
+                version = {"VersionId": table["VersionId"]} if "VersionId" in table else {}
+                glue().update_table(DatabaseName=database, TableInput=given, SkipArchive=True, **version)
+        except ClientError as error:
+            if _code(error) not in {"ConcurrentModificationException", "AlreadyExistsException"}:
+                raise
+        else:
+            return shape, added
+    raise CatalogError(f"{database}.{job.declared.table} was changed by others {ATTEMPTS} times in a row")
+
+
+def _table_input(
+    job: Job,
+    table: Table | None,
+    shape: list[dict[str, str]],
+    new: Mapping[tuple[str, ...], Counts],
+    known: Mapping[tuple[str, ...], Table],
+) -> dict[str, Any]:
+    form = serde(job)
+    there: Table = table or {
+        "Name": job.declared.table,
+        "Description": job.declared.output_contract.description[:2048],
+        "TableType": "EXTERNAL_TABLE",
+    }
+    parameters = {
+        name: text for name, text in there.get("Parameters", {}).items() if name not in form.foreign
+    }
+    if parameters.get(JOB) != job.id:
+        parameters = statistics.of_table(
+            job, parameters, new, [one.get("Parameters", {}) for one in known.values()]
+        )
+    parameters |= {"EXTERNAL": "TRUE", JOB: job.id, **form.table}
+    if _projected(job, table):
+        values = [dict(zip(job.partitions, one, strict=True)) for one in new]
+        parameters |= projection.properties(_keys(job), parameters, values)
+    return {
+        **{name: there[name] for name in _INPUT if name in there},
+        "Parameters": parameters,
+        "PartitionKeys": _keys(job),
+        "StorageDescriptor": _storage(there.get("StorageDescriptor", {}), shape, form, job.curated),
+    }
+
+
+def _storage(there: Table, shape: list[dict[str, str]], form: Serde, location: str) -> dict[str, Any]:
+    return {
+        **there,
+        "Columns": shape,
+        "Location": location,
+        "InputFormat": form.input,
+        "OutputFormat": form.output,
+        "SerdeInfo": {"SerializationLibrary": form.library, "Parameters": dict(form.parameters)},
+    }
+
+
+def _put_partitions(
+    job: Job,
+    shape: list[dict[str, str]],
+    new: Mapping[tuple[str, ...], Counts],
+    known: Mapping[tuple[str, ...], Table],
+) -> int:
+    """Create or change the partitions of a run; returns how many were created."""
+    place = {"DatabaseName": job.declared.database, "TableName": job.declared.table}
+    wanted = {
+        values: _partition(job, values, counts, shape, known.get(values)) for values, counts in new.items()
+    }
+    absent = [values for values in wanted if values not in known]
+    for chunk in _chunks(absent):
+        answer = glue().batch_create_partition(
+            **place, PartitionInputList=[wanted[values] for values in chunk]
+        )
+        _refuse(job, answer, {"AlreadyExistsException"})
+    changed = [values for values, there in known.items() if _differs(wanted[values], there)]
+    for chunk in _chunks(changed):
+        entries = [{"PartitionValueList": list(values), "PartitionInput": wanted[values]} for values in chunk]
+        _refuse(job, glue().batch_update_partition(**place, Entries=entries), set())
+    return len(absent)
+
+
+def _partition(
+    job: Job,
+    values: tuple[str, ...],
+    counts: Counts,
+    shape: list[dict[str, str]],
+    there: Table | None,
+) -> dict[str, Any]:
+    form, parameters = serde(job), dict((there or {}).get("Parameters", {}))
+    if parameters.get(JOB) != job.id:
+        parameters = statistics.of_partition(job, parameters, counts)
+    parameters |= {JOB: job.id, "classification": form.table["classification"]}
+    storage = (there or {}).get("StorageDescriptor", {})
+    return {
+        "Values": list(values),
+        "StorageDescriptor": _storage(storage, shape, form, counts.folder),
+        "Parameters": parameters,
+    }
+
+
+def _differs(wanted: Table, there: Table) -> bool:
+    return any(wanted[key] != there.get(key) for key in ("StorageDescriptor", "Parameters"))
+
+
+def _refuse(job: Job, answer: Table, fine: set[str]) -> None:
+    for error in answer.get("Errors") or ():
+        detail = error["ErrorDetail"]
+        if detail["ErrorCode"] not in fine:
+            values = error.get("PartitionValues") or error.get("PartitionValueList")
+            raise CatalogError(
+                f"{job.declared.database}.{job.declared.table}: partition {values}: "
+                f"{detail['ErrorCode']}: {detail.get('ErrorMessage', '')}"
+            )
+
+
+def _chunks(items: Sequence[tuple[str, ...]]) -> Iterator[Sequence[tuple[str, ...]]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])

@@ -1,0 +1,87 @@
+"""Partition projection: a table's properties by which Athena computes its partitions.
+
+In: the partition keys, the properties so far, and a run's values. Out: the properties after it, which
+cover exactly what was ever published: ranges and lists grow with the runs.
+https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_runtime.partitions import HIVE_NULL, partition_folder
+
+#: Athena asks for the folder of each value that a query does not exclude.
+MOST_VALUES = 1_000
+_INTEGERS = frozenset({"tinyint", "smallint", "int", "bigint"})
+
+
+class ProjectionNotPossible(Exception):  # noqa: N818 - says what is wrong
+    """A partition's value cannot be computed from a table's properties."""
+
+
+def enabled(parameters: Mapping[str, str]) -> bool:
+    """Whether a table's parameters switch projection on."""
+    return parameters.get("projection.enabled", "").lower() == "true"
+
+
+def properties(
+    keys: Sequence[Mapping[str, str]],
+    there: Mapping[str, str],
+    partitions: Sequence[Mapping[str, str]],
+) -> dict[str, str]:
+    """Return the properties that cover the known partitions and these.
+
+    Args:
+        keys: Name and Hive type of each partition column.
+        there: The table's parameters.
+        partitions: Values of a run's partitions, by column.
+
+    Raises:
+        ProjectionNotPossible: Naming the column and the value.
+    """
+    found = {"projection.enabled": "true"}
+    for key in keys:
+        values = sorted({partition[key["Name"]] for partition in partitions})
+        for value in values:
+            _check(key["Name"], key["Type"], value)
+        found |= _of_column(f"projection.{key['Name']}", key, there, values)
+    return found
+
+
+def _check(name: str, kind: str, value: str) -> None:
+    if value == HIVE_NULL and (kind == "date" or kind in _INTEGERS):
+        raise ProjectionNotPossible(f"{name} is null; partition_projection has no null of a {kind}")
+    if "," in value or (value != HIVE_NULL and partition_folder({name: value}) != f"{name}={value}/"):
+        raise ProjectionNotPossible(
+            f"{name}={value!r} holds a character that partition_projection cannot spell; "
+            'set "partition_projection": false'
+        )
+
+
+def _of_column(
+    prefix: str, key: Mapping[str, str], there: Mapping[str, str], values: Sequence[str]
+) -> dict[str, str]:
+    if key["Type"] == "date" or key["Type"] in _INTEGERS:
+        order = str if key["Type"] == "date" else int
+        known = [text for text in there.get(f"{prefix}.range", "").split(",") if text]
+        # Without values there is no range yet: a run that publishes nothing.
+        ordered = sorted((*known, *values), key=order) or (["1970-01-01"] if order is str else ["0"])
+        found = {f"{prefix}.range": f"{ordered[0]},{ordered[-1]}"}
+        if key["Type"] == "date":
+            return {
+                f"{prefix}.type": "date",
+                f"{prefix}.format": "yyyy-MM-dd",
+                f"{prefix}.interval": "1",
+                f"{prefix}.interval.unit": "DAYS",
+                **found,
+            }
+        return {f"{prefix}.type": "integer", **found}
+    known = [text for text in there.get(f"{prefix}.values", "").split(",") if text]
+    listed = sorted({*known, *values})
+    if len(listed) > MOST_VALUES:
+        raise ProjectionNotPossible(
+            f"{key['Name']} has {len(listed):,} values, and partition_projection lists {MOST_VALUES:,} at most; "
+            'set "partition_projection": false'
+        )
+    return {f"{prefix}.type": "enum", f"{prefix}.values": ",".join(listed)}
