@@ -153,7 +153,7 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
             "dagster/uri": f"s3://{to.bucket.name}/{to.prefix}{layout}",
             "dagster/code_references": _code_references(asset.transform, asset.contract),
             "processor": processor_text(pipeline, asset),
-            "trigger": trigger_text(pipeline.trigger),
+            "trigger": trigger_text(pipeline.trigger, curated=pipeline.curation is not None),
         },
         partitions_def=partitions_of(source.partitions),
         automation_condition=dg.AutomationCondition.eager(),
@@ -169,13 +169,17 @@ def processor_text(pipeline: Pipeline, asset: IngestionAsset) -> str:
     ]
     if len(variants) == 1:
         return variants[0]
+    if asset.processor.kind == "configured":
+        return f"{', '.join(variants[:-1])} or {variants[-1]}, as a run's configuration says"
     small, large = variants
     return f"{small} up to {asset.processor.threshold_bytes / 2**20:,.4g} MiB, {large} beyond"
 
 
-def trigger_text(trigger: Trigger) -> str:
+def trigger_text(trigger: Trigger, *, curated: bool = False) -> str:
     """Say what starts an execution on AWS: `S3Batches: 10 files of one date, or after 900 s`."""
     match trigger:
+        case S3Event(suffixes=suffixes) if curated and suffixes:
+            return f"S3Event: each {' or '.join(suffixes)} starts a run over all files below its folder"
         case S3Event():
             return "S3Event: each file, through EventBridge"
         case S3Queue():
