@@ -6,15 +6,13 @@ and the whole report beside the run's other documents. An output that breaks a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from aws_runtime import storage
 from aws_runtime.codec import encode
-from aws_runtime.curation.footer import Footer, read_footer
 from aws_runtime.curation.job import Job
+from aws_runtime.curation.judging import judge_staged
 from aws_runtime.curation.output_rules import OutputFile, OutputReport, judge_output
-from aws_runtime.curation.paths import partition_values
 from aws_runtime.errors import RejectedFile
 from aws_runtime.events import S3Object
 
@@ -68,21 +66,16 @@ def check_output(job: Job, record: str) -> dict[str, Any]:
 
 
 def _read(job: Job, uri: str) -> OutputFile:
-    bucket, key = storage.parse_uri(uri)
-    partition: Mapping[str, str] = {}
-    footer: Footer | None = None
+    below = uri.removeprefix(f"{job.staging}output/")
     try:
-        item = storage.describe(S3Object(bucket, key))
-        footer = read_footer(
-            lambda start, length: storage.read_range(item, start, length), item.size or 0, uri
-        )
-        types = {column.name: column.type for column in job.declared.output_contract.columns}
-        known = {by.name: types[by.column] for by in job.declared.partition_by if by.transform == "identity"}
-        prefix = storage.parse_uri(f"{job.staging}output/")[1]
-        partition = partition_values(key, prefix, job.partitions, known, uri)
+        item = storage.describe(S3Object(*storage.parse_uri(uri)))
     except RejectedFile as error:
-        return OutputFile(uri, footer, partition, f"{error.code}: {error.reason}")
-    return OutputFile(uri, footer, partition)
+        return OutputFile(uri, None, {}, f"{error.code}: {error.reason}")
+
+    def read(start: int, length: int) -> bytes:
+        return storage.read_range(item, start, length)
+
+    return judge_staged(job.declared, below, uri, size=item.size or 0, read=read)
 
 
 def _answer(job: Job, report: OutputReport, broken: list[dict[str, Any]]) -> dict[str, Any]:

@@ -20,11 +20,8 @@ from aws_runtime import storage
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation import job as jobs
 from aws_runtime.curation.arrival import GONE, Taken, disown, known_owner, owner, taken
-from aws_runtime.curation.columns import check_columns
-from aws_runtime.curation.compliance import comply
-from aws_runtime.curation.footer import read_footer
 from aws_runtime.curation.job import Job
-from aws_runtime.curation.paths import partition_values
+from aws_runtime.curation.judging import judge_landed, landed_partition
 from aws_runtime.errors import RejectedFile
 from aws_runtime.events import S3Object
 from aws_runtime.identity import stem
@@ -119,28 +116,11 @@ def _moved(job: Job, item: S3Object) -> Staged | None:
     return _staged(job, item, partition)
 
 
-def _path(job: Job, item: S3Object) -> dict[str, str]:
-    types = {column.name: column.type for column in job.declared.contract.columns}
-    prefix, required = job.declared.source_prefix, job.config.required_partitions
-    return partition_values(item.key, prefix, required, types, item.identity.uri)
-
-
 def _judged(job: Job, item: S3Object) -> dict[str, str]:
-    uri, size = item.identity.uri, item.size or 0
-
     def read(start: int, length: int) -> bytes:
         return storage.read_range(item, start, length)
 
-    if size == 0:
-        raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
-    partition = _path(job, item)
-    footer = read_footer(read, size, uri)
-    config = job.config
-    comply(
-        footer, partition, job.declared.contract, expected=config.expected_schema, drift=config.drift, uri=uri
-    )
-    check_columns(footer, partition, read, uri)
-    return partition
+    return judge_landed(job.declared, job.config, item.key, item.identity.uri, size=item.size or 0, read=read)
 
 
 def _name(item: S3Object) -> str:
@@ -198,7 +178,7 @@ def _found_again(job: Job, item: S3Object) -> Staged | None:
     if reason is not None and reason["execution"] == job.id:
         return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
     try:
-        partition = _path(job, item)
+        partition = landed_partition(job.declared, job.config, item.key, item.identity.uri)
     except RejectedFile:
         return None
     copied = _verified(item, _staged_uri(job, item, partition))
