@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aws_runtime.warehouses.targets import RedshiftTable, SnowflakeTable
 from ingestion_assets.asset import IngestionAsset, S3Source
 
 
@@ -20,10 +21,14 @@ class Curation:
             execution's input go before it. What it leaves out follows from the declaration.
         sql: The transform as Spark SQL, a `.sql` file or its text, in place of the function: one SELECT over
             a table named as the transform's parameter.
+        redshift: Where each run is loaded too, in Amazon Redshift (docs/warehouses.md).
+        snowflake: Likewise, in Snowflake.
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     sql: str | Path | None = None
+    redshift: RedshiftTable | None = None
+    snowflake: SnowflakeTable | None = None
 
 
 def declared_defaults(source: S3Source, asset: IngestionAsset, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from aws_runtime.curation.config import (
 from aws_runtime.events import S3Object
 from aws_runtime.identity import parse_event_time
 from aws_runtime.plan import PartitionPlan
+from aws_runtime.warehouses.targets import RedshiftTable, SnowflakeTable
 
 #: Reads an SSM parameter; None when there is none.
 ReadParameter = Callable[[str], str | None]
@@ -49,6 +50,8 @@ class Declared:
         compression: Codec of the staged Parquet files.
         database: Of the Data Catalog; empty where runs register nothing.
         table: The asset's, in that database.
+        redshift: Where runs are loaded, in Redshift.
+        snowflake: Likewise, in Snowflake.
     """
 
     pipeline: str
@@ -63,6 +66,8 @@ class Declared:
     compression: str = "zstd"
     database: str = ""
     table: str = ""
+    redshift: RedshiftTable | None = None
+    snowflake: SnowflakeTable | None = None
 
 
 @dataclass(frozen=True, slots=True)

