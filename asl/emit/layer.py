@@ -53,7 +53,8 @@ class Platform:
 #: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 LAMBDA = Platform(
     "3.13",
-    ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+    # Every tag up to 2.34: pip takes no wheel of a lower one by itself once platforms are given.
+    (*(f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)), "manylinux2014_aarch64"),
 )
 THIS_MACHINE = Platform()
 
