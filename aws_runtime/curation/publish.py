@@ -8,6 +8,7 @@ the staging is left to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
@@ -19,12 +20,18 @@ from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.files import Curated, curated, publisher
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import Committed, read_commit
+from aws_runtime.curation.warehouses import SECONDS, load_into
 
 LISTED = 100
 
 
-def publish(job: Job, record: str) -> dict[str, Any]:
+def publish(job: Job, record: str, remaining: Callable[[], float] = lambda: SECONDS) -> dict[str, Any]:
     """Publish what a run staged.
+
+    Args:
+        job: The run.
+        record: URI of its run record.
+        remaining: Tells how many seconds are left for what is still to do.
 
     Raises:
         RunRecordError: There is nothing to publish by.
@@ -32,16 +39,17 @@ def publish(job: Job, record: str) -> dict[str, Any]:
             nothing was published.
         TableChanged: The run read partitions that another one has replaced since; nothing was published.
         PartitionsBusy: Another run is replacing a partition; a retry waits for it.
+        WarehouseError: A warehouse did not take the run, which is published; a retry loads what is not in.
     """
     done: dict[str, Any] | None = storage.get_json(f"{job.runs}published.json")
     if done is None:
-        done = _publish(job, record)
+        done = _publish(job, record, remaining)
         storage.put_json(f"{job.runs}published.json", done)
     _empty(job.staging)
     return done
 
 
-def _publish(job: Job, record: str) -> dict[str, Any]:
+def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str, Any]:
     at = f"{job.runs}committed.json"
     commit = read_commit(at)
     table = catalog.described(job)
@@ -58,7 +66,9 @@ def _publish(job: Job, record: str) -> dict[str, Any]:
         replacing.resume(job, commit)
     published = [decode(Curated, file) for file in commit.files]
     storage.put_json(f"{job.runs}outputs.json", _manifest(job, published))
-    return _answer(job, published, commit, catalog.register(job, table, published))
+    registered = catalog.register(job, table, published)
+    loaded = load_into(job, published, seconds=remaining())
+    return {**_answer(job, published, commit), "catalog": registered, "warehouses": loaded}
 
 
 def _copied(job: Job, files: list[Curated]) -> tuple[dict[str, Any], ...]:
@@ -103,7 +113,7 @@ def _manifest(job: Job, files: list[Curated]) -> dict[str, Any]:
     }
 
 
-def _answer(job: Job, files: list[Curated], commit: Committed, told: dict[str, Any]) -> dict[str, Any]:
+def _answer(job: Job, files: list[Curated], commit: Committed) -> dict[str, Any]:
     partitions = sorted({"/".join(f"{n}={v}" for n, v in file.partition.items()) for file in files} - {""})
     return {
         "status": "loaded",
@@ -113,6 +123,4 @@ def _answer(job: Job, files: list[Curated], commit: Committed, told: dict[str, A
         "partitions": partitions[:LISTED],
         "partitions_superseded": len(commit.superseded),
         "manifest": f"{job.runs}outputs.json",
-        "catalog": told,
-        "warehouses": [],
     }

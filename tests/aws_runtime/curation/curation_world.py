@@ -45,7 +45,11 @@ DOCUMENT: dict[str, Any] = {
     "partition_by": [{"name": "dt", "column": "dt"}, {"name": "region", "column": "region"}],
 }
 CONTEXT = SimpleNamespace(
-    function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:f", aws_request_id="1"
+    function_name="f",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:f",
+    aws_request_id="1",
+    get_remaining_time_in_millis=lambda: 900_000,
 )
 EVENT_TIME = "2024-07-02T10:00:00+00:00"
 
