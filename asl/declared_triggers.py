@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from asl.triggers import source_of
+from asl.triggers import by_rule, source_of
 from asl.where import at
 from ingestion_assets.errors import CompileError, Where
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Queue
 
 #: A batch's files are one DynamoDB item, and one call of StartExecution is worth so many at least.
 MOST_FILES = 1_000
@@ -46,7 +46,7 @@ def check_buckets(pipelines: Sequence[Pipeline]) -> None:
     """
     told: list[_Told] = []
     for pipeline in pipelines:
-        if isinstance(pipeline.trigger, S3Event):
+        if by_rule(pipeline):
             continue
         for each in _told(pipeline):
             for other in told:

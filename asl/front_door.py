@@ -27,8 +27,8 @@ from asl.resources import (
     Schedule,
     Table,
 )
-from asl.triggers import orchestrated, runs_table_id, source_of, trigger_name
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue
+from asl.triggers import by_rule, orchestrated, runs_table_id, source_of, trigger_name
+from ingestion_assets.pipeline import Pipeline, S3Batches, S3Queue
 
 LAYER = "front_door"
 #: What the functions import beside boto3, which Lambda has.
@@ -114,7 +114,7 @@ def of_bucket(bucket: str, pipelines: Sequence[Pipeline]) -> Iterator[Resource]:
 def of_pipeline(pipeline: Pipeline) -> Iterator[Resource]:
     """Yield a pipeline's own: its tables, its manifest builder, its sweeper."""
     name = pipeline.name
-    if isinstance(pipeline.trigger, S3Event):
+    if by_rule(pipeline):
         yield Table(names.tracking_id(name), FILE_KEY, name, live=True)
     if isinstance(pipeline.trigger, S3Batches):
         yield Table(names.tracking_id(name), FILE_KEY, name)

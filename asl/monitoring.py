@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from asl import names
 from asl.resources import Alarm
-from asl.triggers import arrivals_id, dead_letters_id
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
+from asl.triggers import arrivals_id, by_rule, dead_letters_id
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 #: A message that is older was not taken for three alarms' periods.
 OLDEST_SECONDS = 900
@@ -23,7 +23,7 @@ def alarms(pipeline: Pipeline, functions: Sequence[str]) -> Iterator[Alarm]:
     """Yield the pipeline's alarms; `functions` are the assets that run on Lambda."""
     name = pipeline.name
     yield from _machine(pipeline)
-    if isinstance(pipeline.trigger, S3Event):
+    if by_rule(pipeline):
         yield _dead_letters(dead_letters_id(pipeline), name, pipeline)
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
         yield _alarm(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from asl import names
 from asl.ir import Permission
 from ingestion_assets.asset import IngestionAsset, S3Source
-from ingestion_assets.pipeline import Pipeline, S3Batches
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches
 
 READ = ("s3:GetObject", "s3:GetObjectVersion")
 WRITE = ("s3:PutObject", "s3:AbortMultipartUpload")
@@ -72,6 +72,8 @@ def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
             read.append(objects(node.bucket.name, node.prefix))
             if isinstance(pipeline.trigger, S3Batches):
                 read.append(objects(node.bucket.name, pipeline.trigger.manifests))
+            if isinstance(pipeline.trigger, PipelineCompleted):  # the manifests of what was published
+                read.append(objects(node.bucket.name, f"_runs/{pipeline.trigger.pipeline}/"))
             listed.add(node.bucket.name)
         else:
             bucket = node.destination.bucket.name

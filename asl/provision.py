@@ -30,8 +30,8 @@ from asl.resources import (
     StateMachine,
     Topic,
 )
-from asl.triggers import dead_letters_id, orchestrated, source_of
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
+from asl.triggers import by_rule, dead_letters_id, orchestrated, source_of
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event
 
 ALERT_KEY = "AlertKey"
 DEAD_LETTERS = "queue of events that could not start an execution, by URL"
@@ -94,8 +94,8 @@ def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
     yield from front_door.of_pipeline(pipeline)
     yield Topic(names.topic_id(pipeline.name), pipeline.alerts.email, pipeline.name)
     yield from _machine(each)
-    if isinstance(pipeline.trigger, S3Event):
-        yield from _rule(pipeline, pipeline.trigger)
+    if by_rule(pipeline):
+        yield from _rule(pipeline)
     functions = [item.asset.name for item in each.assets if item.script_key is None]
     jobs = [item.asset.name for item in each.assets if item.script_key is not None]
     yield from monitoring.alarms(pipeline, functions)
@@ -153,8 +153,8 @@ def _machine(each: CompiledPipeline) -> Iterator[Resource]:
     )
 
 
-def _rule(pipeline: Pipeline, trigger: S3Event) -> Iterator[Resource]:
-    source = source_of(pipeline)
+def _rule(pipeline: Pipeline) -> Iterator[Resource]:
+    each, pattern = _matched(pipeline)
     machine = names.machine_id(pipeline.name)
     rule, role = names.logical_id("Rule", pipeline.name), names.logical_id("RuleRole", pipeline.name)
     queue = dead_letters_id(pipeline)
@@ -163,13 +163,33 @@ def _rule(pipeline: Pipeline, trigger: S3Event) -> Iterator[Resource]:
     yield Role(role, "events.amazonaws.com", (start,), pipeline.name)
     yield EventRule(
         id=rule,
-        bucket=physical_name(source.bucket.name),
-        keys=key_matchers(source.prefix, trigger.suffixes),
+        each=each,
+        pattern=pattern,
         machine=machine,
         role=role,
         dead_letters=queue,
         pipeline=pipeline.name,
     )
+
+
+def _matched(pipeline: Pipeline) -> tuple[str, Mapping[str, Any]]:
+    """Return what a pipeline's rule is for, in words and as EventBridge's pattern."""
+    trigger, source = pipeline.trigger, source_of(pipeline)
+    if isinstance(trigger, PipelineCompleted):
+        return f"completed run of {trigger.pipeline}", {
+            "source": [f"ingestion.{trigger.pipeline}"],
+            "detail-type": ["Ingestion Completed"],
+            # Of this stack: another one in the account may have a pipeline of the same name.
+            "detail": {"target": [{"prefix": f"s3://{physical_name(source.bucket.name)}/{source.prefix}"}]},
+        }
+    return "object created", {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [physical_name(source.bucket.name)]},
+            "object": {"key": [*key_matchers(source.prefix, trigger.suffixes)]},
+        },
+    }
 
 
 def key_matchers(prefix: str, suffixes: tuple[str, ...]) -> tuple[Mapping[str, Any], ...]:
@@ -211,6 +231,6 @@ def _told(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     if isinstance(pipeline.trigger, S3Batches):
         yield names.batches_id(name), "table of batches"
         yield names.arrivals_id(name), "queue of new files, by URL"
-    if isinstance(pipeline.trigger, S3Event | S3Batches):
+    if by_rule(pipeline) or isinstance(pipeline.trigger, S3Batches):
         yield names.tracking_id(name), "tracking table"
         yield dead_letters_id(pipeline), DEAD_LETTERS

@@ -6,10 +6,21 @@ from collections.abc import Iterable, Mapping
 
 from asl import names
 from ingestion_assets.asset import S3Source
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue, Trigger
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
 
 #: What the front door's functions and the export call a trigger.
-NAMES: Mapping[type[Trigger], str] = {S3Event: "event", S3Queue: "queue", S3Batches: "batches"}
+NAMES: Mapping[type[Trigger], str] = {
+    S3Event: "event",
+    S3Queue: "queue",
+    S3Batches: "batches",
+    # Its machine tracks a completed run as it does a file: the one that lists what was published.
+    PipelineCompleted: "event",
+}
+
+
+def by_rule(pipeline: Pipeline) -> bool:
+    """Whether a rule of EventBridge starts the executions, which then track their own beginning."""
+    return isinstance(pipeline.trigger, S3Event | PipelineCompleted)
 
 
 def trigger_name(pipeline: Pipeline) -> str:

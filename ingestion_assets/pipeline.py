@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ingestion_assets.asset import Bucket, IngestionAsset, S3Source
 from ingestion_assets.curation import Curation
@@ -63,7 +64,34 @@ class S3Batches:
     suffixes: tuple[str, ...] = ()
 
 
-Trigger = S3Event | S3Queue | S3Batches
+@dataclass(frozen=True, slots=True)
+class PipelineCompleted:
+    """Start one execution for each completed run of a curated pipeline, over all files that it published.
+
+    EventBridge brings the other machine's event `Ingestion Completed` (docs/curation.md), which names a
+    manifest. Events come at least once: a run is told from others by its job id, so a second event of one
+    changes nothing. A run that published nothing gives no rows.
+
+    Args:
+        pipeline: Name of the curated pipeline.
+        source: Name of the source, whose bucket and prefix are those that the other one publishes to.
+        asset: Name of the other pipeline's asset; by default the source's.
+    """
+
+    #: Which files a run published is in its manifest.
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    pipeline: str
+    source: str
+    asset: str | None = None
+
+    @property
+    def upstream(self) -> str:
+        """Name of the other pipeline's asset."""
+        return self.asset or self.source
+
+
+Trigger = S3Event | S3Queue | S3Batches | PipelineCompleted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from ingestion_assets.contract import lower_contract
 from ingestion_assets.engines import AS_SQL, choose_engine, runtimes
 from ingestion_assets.errors import CompileError
 from ingestion_assets.formats import Parquet
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted
 
 
 def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
     """Lower one asset of `pipeline`.
 
-    Where the pipeline has a `Curation`, the source's Hive folders become columns of its rows.
+    Where the pipeline has a `Curation`, or reads what one published, the source's Hive folders become columns
+    of its rows.
 
     Args:
         pipeline: Has the sources and assets that `asset` reads.
@@ -54,7 +55,8 @@ def asset_plan(pipeline: Pipeline, asset: IngestionAsset) -> AssetPlan:
     contracts = {given.name: given.contract for given in inputs}
     query = _query(asset, contracts, sql) if sql is not None or kind in AS_SQL else ""
     formats = {given.format.name for given in inputs}
-    engine = choose_engine(asset, formats, folder_columns=pipeline.curation is not None, sql=bool(query))
+    foldered = pipeline.curation is not None or isinstance(pipeline.trigger, PipelineCompleted)
+    engine = choose_engine(asset, formats, folder_columns=foldered, sql=bool(query))
     return AssetPlan(
         pipeline=pipeline.name,
         asset=asset.name,

@@ -12,7 +12,7 @@ from math import ceil, floor
 
 from asl import front_door
 from asl.cost.workload import Workload
-from ingestion_assets.pipeline import S3Batches, S3Event, S3Queue, Trigger
+from ingestion_assets.pipeline import PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
 
 #: Messages that one invocation is given at most.
 MESSAGES = 10
@@ -49,7 +49,7 @@ class Door:
 
 def door(trigger: Trigger, workload: Workload) -> Door:
     """Return how a trigger brings files of a workload to executions."""
-    if isinstance(trigger, S3Event):
+    if isinstance(trigger, S3Event | PipelineCompleted):
         return Door(batch=1, events=1, writes=TRACKED_WRITES)
     if isinstance(trigger, S3Queue):
         # An orchestrator does not wait for more messages. It looks up the prefixes of their keys: the

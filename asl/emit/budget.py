@@ -19,10 +19,11 @@ from asl.cost.path import path
 from asl.ir import Fail, Machine, Map, Parallel, Retrier, State, Task
 from asl.lowering.assets import uris_of_one
 from asl.states import successors
+from asl.triggers import by_rule
 from asl.variants import is_function, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event
+from ingestion_assets.pipeline import Pipeline, S3Batches
 
 DEFINITION_BYTES = 1024 * 1024
 HISTORY_EVENTS = 25_000
@@ -268,7 +269,7 @@ def files_of_one(pipeline: Pipeline) -> int:
 
 def _arrival(pipeline: Pipeline) -> dict[str, float]:
     """Return what a file costs before its execution, and until it is tracked as done."""
-    if isinstance(pipeline.trigger, S3Event):
+    if by_rule(pipeline):
         return {"eventbridge": prices.EVENT, "dynamodb": TRACKED_WRITES * prices.DYNAMODB_WRITE}
     files = files_of_one(pipeline)
     messages = min(MESSAGES, files)

@@ -14,7 +14,8 @@ from typing import Any
 from asl import names
 from asl.integrations import glue_batch_create_partition, glue_start_job_run, lambda_invoke, s3_get_object
 from asl.ir import Branch, Choice, Map, Ref, Rule, State, Task
-from asl.lowering.expressions import BATCH, EVENT, EXECUTION, FILE, expression, quoted, text_of, variable
+from asl.lowering import tracking
+from asl.lowering.expressions import BATCH, EXECUTION, FILE, expression, quoted, text_of, variable
 from asl.variants import is_function, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.pipeline import Pipeline, S3Batches
@@ -110,14 +111,14 @@ def _processed(
 def _request(pipeline: Pipeline, asset: IngestionAsset, known: Known) -> str:
     """Return the materialization's event as one JSONata object."""
     sources = {source.name for source in pipeline.sources}
-    arrived = (
-        f"'manifest': {BATCH}.manifest" if isinstance(pipeline.trigger, S3Batches) else f"'objects': [{FILE}]"
-    )
     inputs = []
     for parameter, upstream in asset.inputs.items():
-        given = arrived if upstream in sources else f"'record': {known.runs[upstream]}.record"
+        given = (
+            tracking.arrived(pipeline) if upstream in sources else f"'record': {known.runs[upstream]}.record"
+        )
         inputs.append(f"{quoted(parameter)}: {{{given}}}")
-    return f"{{'execution': {EXECUTION}, 'event_time': {EVENT}.time, 'inputs': {{{', '.join(inputs)}}}}}"
+    moment = tracking.event_time(pipeline)
+    return f"{{'execution': {EXECUTION}, 'event_time': {moment}, 'inputs': {{{', '.join(inputs)}}}}}"
 
 
 def _run(pipeline: Pipeline, record: str) -> str:

@@ -1,8 +1,9 @@
 """An execution for one file -> the states around its assets: who is the file, and what became of it.
 
 In: the pipeline and where its assets' runs are. Out: states. With `S3Event` the machine tracks the
-file from its start to its end, with `S3Queue` the orchestrator has tracked the start. A run is
-announced before it is tracked as completed, so a consumer may hear of it twice but never not at all.
+file from its start to its end, with `S3Queue` the orchestrator has tracked the start; `completed.py` has
+what differs where another pipeline's run takes the file's place. A run is announced before it is
+tracked as completed, so a consumer may hear of it twice but never not at all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from asl import names
 from asl.integrations import dynamodb_update_item
 from asl.ir import Catcher, Pass, Ref, State, Succeed, Task
-from asl.lowering import endings
+from asl.lowering import completed, endings
 from asl.lowering.endings import ALERT, BEGIN, COMPLETED, CONDITION_FAILED, FAIL, FAILED, REJECTED, SUM_UP
 from asl.lowering.expressions import EVENT, FILE, FILE_ID, NOW, VERSION, expression
 from asl.lowering.updates import (
@@ -30,7 +31,7 @@ from asl.lowering.updates import (
     update,
 )
 from ingestion_assets.asset import S3Source
-from ingestion_assets.pipeline import Pipeline, S3Queue
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Queue
 
 STARTED = "Track started"
 DUPLICATE = "Already ingested"
@@ -40,7 +41,26 @@ def beginning(pipeline: Pipeline, following: str) -> tuple[State, ...]:
     """Return the states before the assets: who is the file, and is it done already?"""
     if _orchestrated(pipeline):
         return (_begin(following),)
+    if isinstance(pipeline.trigger, PipelineCompleted):
+        return (
+            completed.begin(pipeline.trigger, STARTED),
+            _started(pipeline, completed.ASKING),
+            _duplicate(),
+            *completed.asking(pipeline, following),
+        )
     return (_begin(STARTED), _started(pipeline, following), _duplicate())
+
+
+def event_time(pipeline: Pipeline) -> str:
+    """Return when the file arrived, as JSONata."""
+    return completed.TIME if isinstance(pipeline.trigger, PipelineCompleted) else f"{EVENT}.time"
+
+
+def arrived(pipeline: Pipeline) -> str:
+    """Return what came, as a member of an input's event."""
+    if isinstance(pipeline.trigger, PipelineCompleted):
+        return f"'manifest': {completed.MANIFEST}"
+    return f"'objects': [{FILE}]"
 
 
 def ending(pipeline: Pipeline, runs: str) -> tuple[State, ...]:
@@ -122,7 +142,7 @@ def _event(pipeline: Pipeline) -> Sets:
         **({} if _orchestrated(pipeline) else {"version": text(VERSION)}),
         "etag": text(f"{FILE}.etag"),
         "size": number(f"{FILE}.size"),
-        "event_time": text(f"{EVENT}.time"),
+        "event_time": text(event_time(pipeline)),
         "sequencer": text(f"$exists({FILE}.sequencer) ? {FILE}.sequencer : ''"),
         "expires_at": expiry(pipeline),
     }

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from asl.ir import State
 from asl.lowering import batches, files
+from asl.lowering.expressions import BATCH, EVENT
 from ingestion_assets.pipeline import Pipeline, S3Batches
 
 
 def is_batch(pipeline: Pipeline) -> bool:
     """Whether an execution is for a batch of files."""
     return isinstance(pipeline.trigger, S3Batches)
+
+
+def arrived(pipeline: Pipeline) -> str:
+    """Return what started the execution, as a member of the event of an asset that reads it."""
+    return f"'manifest': {BATCH}.manifest" if is_batch(pipeline) else files.arrived(pipeline)
+
+
+def event_time(pipeline: Pipeline) -> str:
+    """Return when it arrived, as JSONata."""
+    return f"{EVENT}.time" if is_batch(pipeline) else files.event_time(pipeline)
 
 
 def beginning(pipeline: Pipeline, following: str) -> tuple[State, ...]:

@@ -64,12 +64,12 @@ class QueueConsumer:
 
 @dataclass(frozen=True, slots=True)
 class EventRule:
-    """An EventBridge rule that starts one execution for each object created.
+    """An EventBridge rule that starts one execution for each event that it matches.
 
     Args:
         id: Logical id.
-        bucket: Physical name of the bucket, a template.
-        keys: Matchers of the object's key, in EventBridge's pattern syntax.
+        each: What it starts an execution for, in words.
+        pattern: In EventBridge's syntax, its texts templates.
         machine: Logical id of the state machine.
         role: Logical id of the role that starts it.
         dead_letters: Logical id of the queue.
@@ -77,8 +77,8 @@ class EventRule:
     """
 
     id: str
-    bucket: str
-    keys: tuple[Mapping[str, Any], ...]
+    each: str
+    pattern: Mapping[str, Any]
     machine: str
     role: str
     dead_letters: str

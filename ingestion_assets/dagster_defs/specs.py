@@ -25,7 +25,7 @@ from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.days import check_days, declared_day
 from ingestion_assets.engines import runtimes
-from ingestion_assets.pipeline import Pipeline, S3Batches, S3Event, S3Queue, Trigger
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
 from ingestion_assets.plan import asset_plan
 
 #: Partition keys are dates whatever the folders look like.
@@ -39,7 +39,10 @@ _RUNNERS = {
 
 
 def source_key(pipeline: Pipeline, source: S3Source) -> dg.AssetKey:
-    """`orders_etl/raw/orders`."""
+    """`orders_etl/raw/orders`; what another pipeline published has the key that it has there."""
+    trigger = pipeline.trigger
+    if isinstance(trigger, PipelineCompleted) and source.name == trigger.source:
+        return dg.AssetKey([trigger.pipeline, trigger.upstream])
     return dg.AssetKey([pipeline.name, "raw", source.name])
 
 
@@ -187,6 +190,8 @@ def trigger_text(trigger: Trigger, *, curated: bool = False) -> str:
         case S3Batches(files=files, max_bytes=most, max_wait_seconds=wait):
             size = f" or {most / 2**20:,.4g} MiB" if most is not None else ""
             return f"S3Batches: {files} files{size} of one date, or after {wait} s"
+        case PipelineCompleted(pipeline=upstream):
+            return f"PipelineCompleted: each completed run of {upstream}, through EventBridge"
 
 
 def _freshness(source: S3Source) -> dg.FreshnessPolicy | None:

@@ -290,7 +290,7 @@ def test_key_matchers(prefix, suffixes, expected):
 def test_rule_leads_to_the_machine_and_its_dead_letters():
     (rule,) = kinds(made(diamond), EventRule)
     assert (rule.machine, rule.dead_letters) == ("DiamondStateMachine", "DiamondDeadLetters")
-    assert rule.bucket == "${AWS::StackName}-sensors-${AWS::AccountId}"
+    assert rule.pattern["detail"]["bucket"] == {"name": ["${AWS::StackName}-sensors-${AWS::AccountId}"]}
 
 
 def test_objects_are_an_arn_below_a_prefix():

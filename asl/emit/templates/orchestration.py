@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from asl.emit.substitution import value, values
@@ -44,15 +45,8 @@ def event_rule(given: EventRule) -> dict[str, Any]:
         given.id: {
             "Type": "AWS::Events::Rule",
             "Properties": {
-                "Description": f"Starts {given.pipeline} for each object created",
-                "EventPattern": {
-                    "source": ["aws.s3"],
-                    "detail-type": ["Object Created"],
-                    "detail": {
-                        "bucket": {"name": [value(given.bucket)]},
-                        "object": {"key": [dict(key) for key in given.keys]},
-                    },
-                },
+                "Description": f"Starts {given.pipeline} for each {given.each}",
+                "EventPattern": _substituted(given.pattern),
                 "State": "ENABLED",
                 "Targets": [
                     {
@@ -69,3 +63,11 @@ def event_rule(given: EventRule) -> dict[str, Any]:
             },
         }
     }
+
+
+def _substituted(pattern: Any) -> Any:
+    if isinstance(pattern, Mapping):
+        return {name: _substituted(inner) for name, inner in pattern.items()}
+    if isinstance(pattern, list | tuple):
+        return [_substituted(inner) for inner in pattern]
+    return value(pattern) if isinstance(pattern, str) else pattern
