@@ -10,10 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from asl.declared_completed import check_completed
 from asl.declared_formats import check_format
 from asl.declared_prefixes import check_prefixes
 from asl.declared_triggers import check_buckets, check_trigger
 from asl.declared_types import check_types
+from asl.declared_warehouses import check_warehouses
 from asl.variants import LAMBDA_SECONDS
 from asl.where import at
 from ingestion_assets.asset import IngestionAsset, Processor, S3Source
@@ -62,13 +64,14 @@ def check(pipelines: Sequence[Pipeline]) -> None:
     """Check all pipelines of one template.
 
     Raises:
-        CompileError: ASL030 to ASL046, the first thing that is wrong.
+        CompileError: ASL030 to ASL060, the first thing that is wrong.
     """
     for pipeline in pipelines:
         check_types(pipeline)
         _check_names(pipeline)
         check_trigger(pipeline)
         _check_settings(pipeline)
+        check_warehouses(pipeline)
         for source in pipeline.sources:
             check_days(source, at(pipeline, source))
             check_format(source, at(pipeline, source))
@@ -76,6 +79,7 @@ def check(pipelines: Sequence[Pipeline]) -> None:
             _check_processor(asset.processor, at(pipeline, asset))
             _check_partitions(pipeline, asset)
     _check_tables(pipelines)
+    check_completed(pipelines)
     check_prefixes(pipelines)
     check_buckets(pipelines)
     _check_crawlers(pipelines)

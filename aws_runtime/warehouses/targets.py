@@ -79,7 +79,8 @@ def problem(given: RedshiftTable | SnowflakeTable) -> str | None:
         except ValueError as error:
             found = found or str(error)
     if given.secret is not None and not _SECRET.fullmatch(given.secret):
-        found = found or f"secret {given.secret!r} is no ARN of a secret in Secrets Manager"
+        # Not said what it is: somebody may have put the secret itself here.
+        found = found or "secret is no ARN of a secret in Secrets Manager"
     if not (given.schema and given.database):
         found = found or f"{'database' if given.schema else 'schema'} is empty"
     return found and f"{type(given).__name__}: {found}"
