@@ -6,63 +6,38 @@ groups, or `RejectedFile` with the reason why there is none. Types are spelled a
 
 from __future__ import annotations
 
-import io
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, datetime
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from aws_runtime.contract import DataType, Field
+from aws_runtime.contract import DataType
 from aws_runtime.errors import RejectedFile
+from aws_runtime.formats.parquet_footer import FileMetadata, FooterError, check_width, read_metadata
+from aws_runtime.formats.parquet_schema import UnknownTypeError
+from aws_runtime.formats.parquet_values import Bounds as ColumnRange
 
 #: Read at once from the end: the footer of all but very wide files.
 TAIL_BYTES = 64 * 1024
 #: Smallest file: both magics and the footer's length.
 SMALLEST = 12
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
-#: Longest footer that is read; a wider file needs more memory than a validation should take.
-FOOTER_BYTES = 128 * 1024 * 1024
+#: Longest footer that is read; a longer one takes more memory and time than a validation should.
+FOOTER_BYTES = 16 * 1024 * 1024
+#: Of longer footers one is read at a time, since what they say takes some twenty times as much memory.
+_LARGE_BYTES = 1024 * 1024
+_large = threading.Lock()
+#: Spark's mark of a file whose days before the Gregorian calendar are those of the Julian one.
+#: https://spark.apache.org/docs/3.5.6/sql-data-sources-parquet.html (datetimeRebaseModeInRead)
+_LEGACY_DATES, _SPARK_VERSION = "org.apache.spark.legacyDateTime", "org.apache.spark.version"
+_GREGORIAN = date(1582, 10, 15)
+#: Before, zones' offsets differ between both calendars' libraries as well.
+_SETTLED = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with its zone left out
 
 #: (offset, length) -> those bytes.
 ReadRange = Callable[[int, int], bytes]
 
-_NAMES = {
-    pa.types.is_boolean: "boolean",
-    pa.types.is_int8: "int8",
-    pa.types.is_int16: "int16",
-    pa.types.is_int32: "int32",
-    pa.types.is_int64: "int64",
-    pa.types.is_uint8: "uint8",
-    pa.types.is_uint16: "uint16",
-    pa.types.is_uint32: "uint32",
-    pa.types.is_uint64: "uint64",
-    pa.types.is_float32: "float32",
-    pa.types.is_float64: "float64",
-    pa.types.is_string: "string",
-    pa.types.is_large_string: "string",
-    pa.types.is_binary: "binary",
-    pa.types.is_large_binary: "binary",
-    pa.types.is_fixed_size_binary: "binary",
-    pa.types.is_date: "date",
-    pa.types.is_null: "null",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnRange:
-    """What all row groups together say of one flat column: nulls, and the least and greatest value.
-
-    Args:
-        nulls: None where a row group has no statistics.
-        least: None where unknown, or where all values are null.
-        greatest: Likewise.
-    """
-
-    nulls: int | None
-    least: Any = None
-    greatest: Any = None
+__all__ = ["ColumnRange", "Footer", "ReadRange", "read_footer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +66,33 @@ def read_footer(read: ReadRange, size: int, uri: str) -> Footer:
     """Read the footer of a file of `size` bytes.
 
     Raises:
-        RejectedFile: EmptyFile, NotParquet, EncryptedFile, CorruptFile, InconsistentRowGroups or
-            UnknownLogicalType.
+        RejectedFile: EmptyFile, NotParquet, EncryptedFile, CorruptFile, InconsistentRowGroups,
+            TooManyColumns, UnknownCompression, UnknownLogicalType or LegacyCalendar.
     """
-    tail = _tail(read, size, uri)
     try:
-        metadata = pq.read_metadata(io.BytesIO(MAGIC + tail))
-        schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
-        said = " ".join(str(error).split())
-        if "encrypt" in said.lower():
-            raise RejectedFile("EncryptedFile", f"the file is encrypted: {said}", uri) from error
-        raise RejectedFile("CorruptFile", f"the Parquet footer cannot be read: {said}", uri) from error
-    return _described(metadata, schema, size, uri)
+        footer = _footer(read, size, uri)
+        if len(footer) > _LARGE_BYTES:
+            with _large:
+                metadata = read_metadata(footer, size)
+        else:
+            metadata = read_metadata(footer, size)
+    except FooterError as error:
+        raise RejectedFile(error.code, error.said, uri) from error
+    except UnknownTypeError as error:
+        raise RejectedFile("UnknownLogicalType", str(error), uri) from error
+    _check_calendar(metadata, uri)
+    return Footer(
+        columns=metadata.schema.columns,
+        legacy_timestamps=tuple(leaf.path for leaf in metadata.schema.leaves if leaf.physical == "INT96"),
+        rows=metadata.rows,
+        row_groups=metadata.row_groups,
+        size=size,
+        ranges=metadata.bounds,
+    )
 
 
-def _tail(read: ReadRange, size: int, uri: str) -> bytes:
-    """Return the footer, its length and the magic that ends the file; three ranges at most."""
+def _footer(read: ReadRange, size: int, uri: str) -> bytes:
+    """Return the footer's own bytes; two ranges, for a long one three, for a very long one four."""
     if size == 0:
         raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
     head = read(0, min(4, size))
@@ -125,96 +110,30 @@ def _tail(read: ReadRange, size: int, uri: str) -> bytes:
     if wanted + len(MAGIC) > size:
         what = f"the footer claims {length:,} bytes of a file of {size:,}; was it cut short?"
         raise RejectedFile("CorruptFile", what, uri)
+    if wanted <= len(tail):
+        return tail[-wanted:-8]
+    start = size - wanted
+    if length > _LARGE_BYTES:
+        check_width(read(start, 64))
     if length > FOOTER_BYTES:
         what = f"the footer has {length:,} bytes, and at most {FOOTER_BYTES:,} are read"
-        raise RejectedFile("TooManyColumns", what, uri)
-    if wanted > len(tail):
-        return read(size - wanted, wanted - len(tail)) + tail
-    return tail[-wanted:]
+        raise RejectedFile("TooManyColumns", f"{what}: write fewer columns, or larger row groups", uri)
+    return read(start, wanted - len(tail)) + tail[:-8]
 
 
-def _described(metadata: pq.FileMetaData, schema: pa.Schema, size: int, uri: str) -> Footer:
-    leaves = [metadata.schema.column(index) for index in range(metadata.num_columns)]
-    for leaf in leaves:
-        if leaf.logical_type.type == "UNDEFINED":
-            raise RejectedFile(
-                "UnknownLogicalType", f"{leaf.path}: a logical type that this reader does not know", uri
-            )
-    types = {field.name: field.type for field in schema}
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    counts = tuple(group.num_rows for group in groups)
-    _check_groups(metadata, groups, counts, size, uri)
-    flat = {
-        leaf.path: index
-        for index, leaf in enumerate(leaves)
-        if "." not in leaf.path and leaf.max_repetition_level == 0
-    }
-    return Footer(
-        columns=tuple((field.name, data_type(field.type)) for field in schema),
-        legacy_timestamps=tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96"),
-        rows=metadata.num_rows,
-        row_groups=counts,
-        size=size,
-        ranges={
-            # A column without a type holds nothing but nulls, and no statistics either.
-            name: ColumnRange(metadata.num_rows) if pa.types.is_null(types[name]) else _range(groups, index)
-            for name, index in flat.items()
-        },
-    )
-
-
-def _check_groups(
-    metadata: pq.FileMetaData,
-    groups: list[pq.RowGroupMetaData],
-    counts: tuple[int, ...],
-    size: int,
-    uri: str,
-) -> None:
-    def wrong(what: str) -> RejectedFile:
-        return RejectedFile("InconsistentRowGroups", what, uri)
-
-    if sum(counts) != metadata.num_rows:
-        raise wrong(f"the footer counts {metadata.num_rows:,} rows, its row groups {sum(counts):,}")
-    for number, group in enumerate(groups, 1):
-        for index in range(group.num_columns):
-            chunk = group.column(index)
-            start = chunk.dictionary_page_offset or chunk.data_page_offset
-            if start < len(MAGIC) or start + chunk.total_compressed_size > size - 8:
-                raise wrong(
-                    f"row group {number}, column {chunk.path_in_schema}: bytes {start:,} to "
-                    f"{start + chunk.total_compressed_size:,} lie outside of the file's {size:,}"
-                )
-
-
-def _range(groups: list[pq.RowGroupMetaData], index: int) -> ColumnRange:
-    nulls: int | None = 0
-    least: Any = None
-    greatest: Any = None
-    bounded = True
-    for group in groups:
-        statistics = group.column(index).statistics
-        if statistics is None or not statistics.has_null_count:
-            nulls = None
-        elif nulls is not None:
-            nulls += statistics.null_count
-        if statistics is not None and statistics.has_min_max:
-            least = statistics.min if least is None else min(least, statistics.min)
-            greatest = statistics.max if greatest is None else max(greatest, statistics.max)
-        elif statistics is None or statistics.num_values:
-            bounded = False
-    return ColumnRange(nulls, least if bounded else None, greatest if bounded else None)
-
-
-def data_type(given: pa.DataType) -> DataType:
-    """Return a contract's type for an Arrow type; dictionaries are what they hold."""
-    if pa.types.is_dictionary(given):
-        return data_type(given.value_type)
-    if pa.types.is_decimal(given):
-        return DataType("decimal", precision=given.precision, scale=given.scale)
-    if pa.types.is_timestamp(given):
-        return DataType("timestamp", timezone="UTC" if given.tz else None)
-    if pa.types.is_list(given) or pa.types.is_large_list(given):
-        return DataType("list", item=data_type(given.value_type))
-    if pa.types.is_struct(given):
-        return DataType("struct", fields=tuple(Field(f.name, data_type(f.type)) for f in given))
-    return DataType(next((name for is_it, name in _NAMES.items() if is_it(given)), str(given)))
+def _check_calendar(metadata: FileMetadata, uri: str) -> None:
+    """Refuse days that one engine would read by another calendar than the others."""
+    said = metadata.properties
+    if _LEGACY_DATES not in said and said.get(_SPARK_VERSION, "3") >= "3":
+        return
+    for leaf in metadata.schema.leaves:
+        if leaf.type.name not in ("date", "timestamp") or leaf.physical == "INT96":
+            continue
+        least = metadata.bounds[leaf.path].least if leaf.flat else None
+        if leaf.type.name == "date" and least is not None and least >= _GREGORIAN:
+            continue
+        if leaf.type.name == "timestamp" and least is not None and least.replace(tzinfo=None) >= _SETTLED:
+            continue
+        what = f"{leaf.path} may hold days of the Julian calendar, which an old Spark wrote"
+        hint = "write the file with Spark 3 or later, and datetimeRebaseModeInWrite=CORRECTED"
+        raise RejectedFile("LegacyCalendar", f"{what}: {hint}", uri)
