@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from asl.triggers import source_of
 from asl.where import at
 from ingestion_assets.errors import CompileError, Where
-from ingestion_assets.pipeline import Pipeline, S3Batches
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches
 
 PREFIX = re.compile(r"([^/\\{}%`\[\]\"<>#|~^\x00-\x20\x7f-\uffff*?$]+/)+")
 #: Prefixes of the buckets' own folders.
@@ -22,8 +23,9 @@ RESERVED = ("_runs/", "rows/", "rejected/")
 def check_prefixes(pipelines: Sequence[Pipeline]) -> None:
     """No two assets write below one prefix, and none writes where files are read from."""
     everything, written = _Prefixes(), _Prefixes()
+    named = {pipeline.name for pipeline in pipelines}
     for pipeline in pipelines:
-        for place in _places(pipeline):
+        for place in _places(pipeline, named):
             _check_prefix(place.prefix, place.where)
             other = (everything if place.written else written).overlapping(place.bucket, place.prefix)
             if other:
@@ -50,8 +52,15 @@ class _Place:
     written: bool
 
 
-def _places(pipeline: Pipeline) -> Iterator[_Place]:
+def _places(pipeline: Pipeline, named: AbstractSet[str]) -> Iterator[_Place]:
+    trigger = pipeline.trigger
     for source in pipeline.sources:
+        if (
+            isinstance(trigger, PipelineCompleted)
+            and source.name == trigger.source
+            and trigger.pipeline in named
+        ):
+            continue  # the other pipeline's own place, where it writes before this one reads
         owner = f"source {pipeline.name}/{source.name}"
         yield _Place(source.bucket.name, source.prefix, owner, at(pipeline, source), written=False)
     for asset in pipeline.assets:

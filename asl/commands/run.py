@@ -58,8 +58,11 @@ def run(
     from asl.deploy.locate import locate
     from asl.deploy.target import Target
     from asl.selection import selected
+    from ingestion_assets.pipeline import PipelineCompleted
 
     pipeline = selected([name])[0]
+    if isinstance(pipeline.trigger, PipelineCompleted):
+        raise click.UsageError(f"{name} starts when a run of {pipeline.trigger.pipeline} completes; run that")
     if configuration is not None:
         _configured(pipeline, files, target, stack, configuration, timeout, as_json)
     if not files and not flush:

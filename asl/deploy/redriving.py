@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from asl.deploy import batch_runs, tracking
@@ -234,11 +235,14 @@ def _return(
 def _start(
     target: Target, deployed: Deployed, messages: Sequence[Mapping[str, Any]]
 ) -> tuple[Moved, dict[str, str]]:
-    """Start the executions of events; what is no event of S3 stays where it is."""
+    """Start the executions of events; what is no event of S3 or of a completed run stays where it is."""
     states = target.client("stepfunctions")
     started: list[Again] = []
     kept: dict[str, str] = {}
     for message in messages:
+        if (again := _start_after(states, deployed, message["Body"])) is not None:
+            started.append(again)
+            continue
         try:
             arrivals, _ = parse(message["Body"])
         except BadNotificationError as error:
@@ -250,6 +254,21 @@ def _start(
             executions.start(states, deployed.machine, name, executions.as_json(event))
             started.append(Again(arrival.identity.uri, name, 0))
     return Moved(started=tuple(started)), kept
+
+
+def _start_after(states: Any, deployed: Deployed, body: str) -> Again | None:
+    """Start the execution that follows a completed run; None for another event."""
+    try:
+        event = json.loads(body)
+        known = event["detail-type"] == "Ingestion Completed"
+        run = f"{event['detail']['pipeline']}/{event['detail']['job_id']}"
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not known:
+        return None
+    name = f"completed-{sha256(run.encode()).hexdigest()[:32]}"
+    executions.start(states, deployed.machine, name, executions.as_json(event))
+    return Again(run, name, 0)
 
 
 def _delete(target: Target, deployed: Deployed, messages: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ingestion_assets.dagster_defs.assets import build_asset
 from ingestion_assets.dagster_defs.automation import all_job, landed_sensor
-from ingestion_assets.dagster_defs.specs import source_spec
+from ingestion_assets.dagster_defs.specs import asset_key, source_spec
 from ingestion_assets.dagster_defs.storage import Storage
 from ingestion_assets.pipeline import Pipeline
 
@@ -23,9 +23,11 @@ def build_definitions(pipelines: Sequence[Pipeline]) -> dg.Definitions:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     checks: list[dg.AssetChecksDefinition] = []
     jobs, sensors = [], []
+    made = {asset_key(pipeline, asset) for pipeline in pipelines for asset in pipeline.assets}
     for pipeline in pipelines:
         built = [build_asset(pipeline, asset) for asset in pipeline.assets]
-        assets += [source_spec(pipeline, source) for source in pipeline.sources]
+        sources = [source_spec(pipeline, source) for source in pipeline.sources]
+        assets += [spec for spec in sources if spec.key not in made]  # else another pipeline's asset is meant
         assets += built
         checks += _schema_change_checks(built)
         job = all_job(pipeline)

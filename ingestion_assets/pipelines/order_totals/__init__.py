@@ -1,0 +1,1 @@
+"""Totals of what each completed run of parquet_ingestion published."""
