@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from aws_runtime.curation.job import Declared
+from aws_runtime.curation.declared import Declared
 from ingestion_assets.asset import IngestionAsset, S3Source
 from ingestion_assets.curation import declared_defaults
 from ingestion_assets.pipeline import Pipeline

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from aws_runtime.curation.columns import check_columns
 from aws_runtime.curation.compliance import comply
 from aws_runtime.curation.config import Config
+from aws_runtime.curation.declared import Declared
 from aws_runtime.curation.footer import Footer, ReadRange, read_footer
-from aws_runtime.curation.job import Declared
 from aws_runtime.curation.output_rules import OutputFile
 from aws_runtime.curation.paths import partition_values
 from aws_runtime.errors import RejectedFile

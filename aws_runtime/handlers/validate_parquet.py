@@ -16,7 +16,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from aws_runtime.curation import staging
-from aws_runtime.curation.job import Declared, declared, open_job
+from aws_runtime.curation.declared import Declared
+from aws_runtime.curation.job import declared, open_job
 
 logger = Logger()
 

@@ -19,7 +19,8 @@ import pytest
 from moto import mock_aws
 
 from aws_runtime import storage
-from aws_runtime.curation.job import Declared, Job, declared, open_job
+from aws_runtime.curation.declared import Declared
+from aws_runtime.curation.job import Job, declared, open_job
 
 LANDING, CURATED, QUARANTINE = "landing-1", "curated-1", "quarantine-1"
 ENVIRONMENT = {
