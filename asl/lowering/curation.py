@@ -71,13 +71,15 @@ NOTHING = "Nothing to ingest"
 
 #: Variables: when the run was asked for, and the answers of its steps.
 TIME, JOB, RUN, LOADED, SUMMARY = "$event_time", "$job", "$run", "$loaded", "$summary"
+#: A run by hand is its execution, or the one whose files it takes up again.
+JOB_ID = f"($exists({EVENT}.resume) ? {EVENT}.resume : {EXECUTION})"
 #: What runs a variant, as states name it.
 PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue PySpark", "glue_sql": "Glue SQL"}
 #: Seconds of the three step functions; moving ten thousand files takes most of what Lambda allows.
 STEP_SECONDS = {"validate": 900, "check": 300, "load": 900}
 #: Of a run that ended before a step, its answer.
 _NOTHING_YET = {
-    JOB: "{'dataset': '', 'processor_type': '', 'files': 0, 'files_rejected': 0}",
+    JOB: f"{{'job_id': {JOB_ID}, 'dataset': '', 'processor_type': '', 'files': 0, 'files_rejected': 0}}",
     RUN: "{'rows_in': 0, 'rows_out': 0, 'rows_quarantined': 0, 'quarantine': [], 'record': ''}",
     LOADED: "{'outputs': [], 'output_count': 0, 'partitions': [], 'manifest': ''}",
 }
@@ -121,9 +123,9 @@ def _begin(pipeline: Pipeline) -> Pass:
                 f"', 'key': {quoted(source.prefix)}, 'etag': '', 'size': 0, 'sequencer': ''}}",
             ),
             FILE_ID[1:]: expression(
-                f"$exists({thing}) ? {event}.bucket.name & '/' & {thing}.key & '#' & ({known}) : 'run/' & {EXECUTION}"
+                f"$exists({thing}) ? {event}.bucket.name & '/' & {thing}.key & '#' & ({known}) : 'run/' & {JOB_ID}"
             ),
-            VERSION[1:]: expression(f"$exists({thing}) ? ({known}) : {EXECUTION}"),
+            VERSION[1:]: expression(f"$exists({thing}) ? ({known}) : {JOB_ID}"),
             TIME[1:]: expression(f"$exists({EVENT}.time) ? {EVENT}.time : {STARTED_AT}"),
             **{name[1:]: expression(value) for name, value in _NOTHING_YET.items()},
         },
@@ -206,7 +208,7 @@ def _validating(pipeline: Pipeline, asset: IngestionAsset) -> tuple[State, ...]:
         default=CHOOSE,
     )
     what = (
-        f"{{'pipeline': '{pipeline.name}', 'status': 'rejected files', 'job_id': {EXECUTION}, "
+        f"{{'pipeline': '{pipeline.name}', 'status': 'rejected files', 'job_id': {JOB}.job_id, "
         f"'files': {JOB}.files, 'files_rejected': {JOB}.files_rejected, 'code': {JOB}.code, "
         f"'message': {JOB}.message, 'execution': {ARN}}}"
     )
@@ -256,7 +258,7 @@ def _transforming(pipeline: Pipeline, asset: IngestionAsset) -> tuple[State, ...
         name=TRANSFORMED,
         rules=(
             Rule(
-                condition=f"{RUN}.status = 'rejected'",
+                condition=f"$exists({RUN}.reason)",
                 next=FAILED,
                 assign=_failed("transform", f"{RUN}.reason"),
             ),
@@ -323,8 +325,10 @@ def _transform(pipeline: Pipeline, asset: IngestionAsset, variant: IngestionAsse
 
 
 def _remembered(record: str) -> dict[str, Any]:
-    kept = ", ".join(f"'{name}': $record.{name}" for name in ("status", *_COUNTS, "record", "reason"))
-    run = f"($record := {record}; {{{kept}, 'quarantine': [$record.quarantine]}})"
+    kept = ", ".join(f"'{name}': $record.{name}" for name in ("status", *_COUNTS, "record"))
+    # All files are read together, so that one which cannot be read is a reason for all.
+    reason = "$exists($record.reason) ? $record.reason : ($record.rejected.*)[0]"
+    run = f"($record := {record}; {{{kept}, 'reason': {reason}, 'quarantine': [$record.quarantine]}})"
     return {RUN[1:]: expression(run)}
 
 
@@ -369,7 +373,7 @@ def _detail(pipeline: Pipeline, status: str, more: str) -> Text:
     counts = ", ".join(f"'{name}': {RUN}.{name}" for name in _COUNTS)
     source, to = _source(pipeline), asset.destination
     return text_of(
-        f"{{'pipeline': '{pipeline.name}', 'dataset': {JOB}.dataset, 'job_id': {EXECUTION}, "
+        f"{{'pipeline': '{pipeline.name}', 'dataset': {JOB}.dataset, 'job_id': {JOB}.job_id, "
         f"'status': '{status}', 'execution_arn': {ARN}, 'started_at': {STARTED_AT}, 'finished_at': {NOW}, "
         f"'source': 's3://",
         Ref(names.bucket_id(source.bucket.name)),
@@ -501,7 +505,7 @@ def _failing(pipeline: Pipeline) -> tuple[State, ...]:
         "failure_detail": _detail(pipeline, "failed", f", {reason}"),
     }
     alert = (
-        f"{{'pipeline': '{pipeline.name}', 'status': {FAILURE}.status, {reason}, 'job_id': {EXECUTION}, "
+        f"{{'pipeline': '{pipeline.name}', 'status': {FAILURE}.status, {reason}, 'job_id': {JOB}.job_id, "
         f"'file': 's3://' & {FILE}.bucket & '/' & {FILE}.key, 'execution': {ARN}}}"
     )
     return (

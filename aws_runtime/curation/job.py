@@ -7,6 +7,7 @@ In: `curation.json` of the function's zip, the environment, and the execution's 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,11 +37,12 @@ class Job:
     """One run.
 
     Args:
-        id: The execution's name.
+        id: The execution's name, or that of the run which it resumes.
         event_time: When it was asked for.
         declared: The declaration's part.
         config: Merged and checked; its buckets are physical ones.
         quarantine: S3 prefix ending in `/`.
+        resumed: Whether an earlier execution has begun it: its files are where that one has left them.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Job:
     declared: Declared
     config: Config
     quarantine: str
+    resumed: bool = False
 
     @property
     def staging(self) -> str:
@@ -93,6 +96,9 @@ def open_job(
 ) -> tuple[Job, S3Object | None]:
     """Merge and check the configuration of a run; returns the object that started it, if one did.
 
+    The input may name a run that failed, `"resume": "<job_id>"`: its files are taken up where they are,
+    under the configuration of this execution.
+
     Args:
         event: `{"execution", "event_time", "input"}`.
         told: The declaration's part.
@@ -106,8 +112,8 @@ def open_job(
     given = event["input"]
     if not isinstance(given, Mapping):
         raise ConfigError(f"input: expected an object, got {type(given).__name__}")
-    arrived = _arrived(given)
-    layer: Mapping[str, Any] = {} if arrived else given
+    arrived, resumed = _arrived(given), _resumed(given)
+    layer: Mapping[str, Any] = {} if arrived else {k: v for k, v in given.items() if k != "resume"}
     dataset = merged(told.defaults, layer).get("dataset") or told.asset
     if not isinstance(dataset, str):
         raise ConfigError(f"dataset: expected a text, got {type(dataset).__name__}")
@@ -125,7 +131,8 @@ def open_job(
     if arrived and not arrived.key.startswith(told.source_prefix):
         raise ConfigError(f"{arrived.identity.uri} does not lie below {told.source_prefix}")
     moment = parse_event_time(str(event["event_time"]))
-    return Job(str(event["execution"]), moment, told, config, environment["QUARANTINE"]), arrived
+    name = resumed or str(event["execution"])
+    return Job(name, moment, told, config, environment["QUARANTINE"], bool(resumed)), arrived
 
 
 def reopened(uri: str, told: Declared, environment: Mapping[str, str]) -> Job:
@@ -164,6 +171,15 @@ def _arrived(given: Mapping[str, Any]) -> S3Object | None:
         item.get("size"),
         item.get("sequencer"),
     )
+
+
+def _resumed(given: Mapping[str, Any]) -> str:
+    """Return the run to take up again, as the input names it; empty for none."""
+    name = given.get("resume", "")
+    # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    if not isinstance(name, str) or (name and not re.fullmatch(r"[A-Za-z0-9_.=+@-]{1,80}", name)):
+        raise ConfigError(f"resume: {name!r} is no job_id, which is an execution's name")
+    return name
 
 
 def _parameter(name: str, read: ReadParameter) -> Mapping[str, Any]:

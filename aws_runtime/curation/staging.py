@@ -8,7 +8,7 @@ run's journal names these versions before the first is touched, so a retry finds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -66,14 +66,10 @@ def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
         }
         storage.put_json(f"{job.runs}journal.json", journal)
     else:
-        # A parameter that changed meanwhile does not change what this run is told.
-        job = jobs.Job(
-            job.id,
-            datetime.fromisoformat(journal["event_time"]),
-            job.declared,
-            decode(type(job.config), journal["config"]),
-            job.quarantine,
-        )
+        # A parameter that changed meanwhile does not change what this run is told; but a run that failed
+        # by its configuration is resumed with another one. Its time stays, because names derive from it.
+        config = job.config if job.resumed else decode(type(job.config), journal["config"])
+        job = replace(job, event_time=datetime.fromisoformat(journal["event_time"]), config=config)
         objects = [decode(S3Object, each) for each in journal["files"]]
         lost = [_told(decode(S3Object, item), code, reason) for item, code, reason in journal["lost"]]
     mine = [each for each in storage.each(lambda item: _moved(job, item), objects) if each] if objects else []

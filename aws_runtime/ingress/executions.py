@@ -82,6 +82,19 @@ def file_input(arrival: Arrival, pipeline: str | None) -> str:
     return as_json(event | ({"pipeline": pipeline} if pipeline else {}))
 
 
+def input_of(item: Mapping[str, Any], arrival: Arrival) -> str:
+    """Return the input that starts the run of a tracking item once more.
+
+    A curated pipeline's item holds its input. Its first run has taken the files away from where they
+    landed, so every later one resumes it (docs/curation.md).
+    """
+    given = item.get("input", {}).get("S")
+    if given is None:
+        return file_input(arrival, item.get("pipeline", {}).get("S"))
+    first = item["execution_arn"]["S"].rpartition(":")[2]
+    return as_json({"resume": first, **json.loads(given)})
+
+
 def as_json(value: Mapping[str, Any]) -> str:
     """Return JSON whose bytes depend on the value alone."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

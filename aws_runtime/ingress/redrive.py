@@ -93,6 +93,7 @@ def redrive_file(
         return None
     arrival = arrival_of(item)
     name = executions.file_execution_name(arrival, attempt + 1)
+    given = executions.input_of(item, arrival)
     finished = "finish_time" if trigger == "queue" else "finished_at"
     change = Change(
         sets={
@@ -101,15 +102,15 @@ def redrive_file(
             "execution_arn": text(executions.execution_arn(machine, name)),
             "live": text("open"),
             "live_since": text(moment(now)),
+            # For the sweeper, should nothing be started: the item names another execution from here on.
+            **({"input": text(given)} if "input" in item else {}),
         },
         removes=("reason", finished),
         equal={"status": text(status), "attempt": number(attempt) if attempt else None},
     )
     if update(dynamodb, table, file_key(item, trigger), change) is None:
         return None
-    started = executions.start(
-        states, machine, name, executions.file_input(arrival, string_of(item, "pipeline"))
-    )
+    started = executions.start(states, machine, name, given)
     return Redriven(started.arn, attempt + 1)
 
 

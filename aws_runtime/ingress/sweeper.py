@@ -210,7 +210,7 @@ def _ask_file(run: _Run, item: Item) -> str | None:
         # A redrive that died before its second step.
         arrival = arrival_of(item)
         name = executions.file_execution_name(arrival, attempt)
-        given = executions.file_input(arrival, string_of(item, "pipeline"))
+        given = executions.input_of(item, arrival)
         executions.start(run.clients.states, executions.machine_of(arn), name, given)
         return "launched"
     if told.status == "SUCCEEDED" and run.settings.trigger == "queue":
