@@ -11,7 +11,7 @@ class CuratedOrder(pa.DataFrameModel):
 
     customer_id: str
     order_id: str
-    amount: float = pa.Field(nullable=True)
+    amount: float = pa.Field(nullable=True, ge=0, le=1e9, description="In euros; null without a price")
     is_large: bool = pa.Field(nullable=True)
     dt: pl.Date
     region: str
@@ -28,7 +28,7 @@ class DeliveredTotal(pa.DataFrameModel):
     orders: int = pa.Field(ge=1)
     unpriced: int = pa.Field(ge=0, description="Orders without an amount")
     large_orders: int = pa.Field(ge=0, description="1,000 euros or more")
-    revenue: float = pa.Field(ge=0, description="In euros")
+    revenue_cents: int = pa.Field(ge=0, description="In euro cents: sums are the same in any order")
 
     class Config:
         strict = True

@@ -8,7 +8,7 @@ def delivered_totals(orders: nw.LazyFrame) -> nw.LazyFrame:
     counted = orders.select(
         nw.col("dt"),
         nw.col("region"),
-        nw.col("amount").fill_null(0.0).alias("amount"),
+        (nw.col("amount").fill_null(0.0) * 100).round().cast(nw.Int64).alias("cents"),
         nw.when(nw.col("amount").is_null()).then(1).otherwise(0).alias("unpriced"),
         nw.when(nw.col("is_large").fill_null(value=False)).then(1).otherwise(0).alias("large_order"),
     )
@@ -16,5 +16,5 @@ def delivered_totals(orders: nw.LazyFrame) -> nw.LazyFrame:
         nw.len().alias("orders"),
         nw.col("unpriced").sum().alias("unpriced"),
         nw.col("large_order").sum().alias("large_orders"),
-        nw.col("amount").sum().round(2).alias("revenue"),
+        nw.col("cents").sum().alias("revenue_cents"),
     )
