@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from asl import names, permissions
-from asl.compiled import CompiledAsset
+from asl.compiled import ON_GLUE_SQL, CompiledAsset
 from asl.emit.bundle import ENTRY_POINTS
 from asl.emit.hive import hive_type
 from asl.resources import CatalogColumn, CatalogTable, Function, GlueJob, LogGroup, Resource, Role
@@ -59,9 +59,9 @@ def function(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
         in_vpc=True,
     )
     yield Function(
-        id=names.function_id(*key),
+        id=item.runner,
         role=role,
-        layer=names.layer_id(item.plan.engine),
+        layer=names.layer_id(item.pins.engine if item.pins else item.plan.engine),
         log_group=logs,
         key=item.bundle.key,
         handler=f"{ENTRY_POINTS['lambda']}.handler",
@@ -79,12 +79,13 @@ def job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
     """Yield a Glue job with its two log groups and its role."""
     asset = item.asset
     key = (pipeline.name, asset.name)
-    role = names.logical_id("JobRole", *key)
+    second = "Sql" if item.suffix == ON_GLUE_SQL else ""
+    role = names.logical_id(f"{second}JobRole", *key)
     script = item.script_key or ""
-    places, logs = _places(pipeline, asset), permissions.job_logs(pipeline, asset)
+    places, logs = _places(pipeline, asset), permissions.job_logs(pipeline, asset, sql=bool(second))
     for kind in ("output", "error"):
         yield LogGroup(
-            names.logical_id(f"Job{kind.title()}Logs", *key),
+            names.logical_id(f"{second}Job{kind.title()}Logs", *key),
             f"{logs}/{kind}",
             pipeline.log_retention_days,
             pipeline.name,
@@ -92,12 +93,12 @@ def job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
     yield Role(
         role,
         "glue.amazonaws.com",
-        permissions.job(pipeline, asset, (item.bundle.key, item.plan_key or "", script)),
+        permissions.job(pipeline, asset, (item.bundle.key, item.plan_key or "", script), logs),
         pipeline.name,
         uses_data_key=True,
     )
     yield GlueJob(
-        id=names.job_id(*key),
+        id=item.runner,
         role=role,
         script_key=script,
         arguments={
@@ -124,13 +125,14 @@ def job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
 
 
 def table(pipeline: Pipeline, item: CompiledAsset) -> CatalogTable:
-    """Return the asset's table in the Data Catalog, its columns those of the contract.
+    """Return the asset's table in the Data Catalog, its columns those of its files.
 
     Raises:
         CompileError: ASL040, when the catalog has no type for a column.
     """
     asset, contract = item.asset, item.plan.output.contract
     by_name = {column.name: column for column in contract.columns}
+    folders = {by.name for by in item.plan.output.partition_by}
 
     def column(given: Column) -> CatalogColumn:
         kind = hive_type(given.type, f"{contract.name}.{given.name}", asset.where)
@@ -145,7 +147,8 @@ def table(pipeline: Pipeline, item: CompiledAsset) -> CatalogTable:
         database=names.database_id(database_name(pipeline)),
         name=permissions.table_name(asset),
         location=_places(pipeline, asset)["DESTINATION"],
-        columns=tuple(column(given) for given in contract.columns),
+        # A partition key that has a column's name stands for it: its files leave it out.
+        columns=tuple(column(given) for given in contract.columns if given.name not in folders),
         partition_keys=keys,
         compression=asset.destination.compression,
         description=_description(asset, 2048),

@@ -14,6 +14,26 @@ from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.pipeline import Pipeline
 
+#: Tells the files of a Glue variant from those of the function beside it, and those of the query's job.
+ON_GLUE, ON_GLUE_SQL = "-glue", "-glue-sql"
+
+
+@dataclass(frozen=True)
+class CompiledStep:
+    """One of a curated pipeline's functions around its transform.
+
+    Args:
+        name: `validate`, `check` or `load`.
+        handler: Module of `aws_runtime.handlers`.
+        bundle: Its zip.
+        pins: Its layer.
+    """
+
+    name: str
+    handler: str
+    bundle: Bundle
+    pins: Pins
+
 
 @dataclass(frozen=True)
 class CompiledAsset:
@@ -21,6 +41,7 @@ class CompiledAsset:
 
     Args:
         asset: The declaration, its processor a function or a job.
+        runner: Logical id of that function or job.
         plan: Its plan.
         bundle: Its zip.
         plan_key: S3 key of the plan that a Glue job reads; None for a function, whose zip holds it.
@@ -31,6 +52,7 @@ class CompiledAsset:
     """
 
     asset: IngestionAsset
+    runner: str
     plan: AssetPlan
     bundle: Bundle
     plan_key: str | None
@@ -51,7 +73,9 @@ class CompiledPipeline:
         substitutions: Template text by placeholder.
         budget: What the machine needs of AWS's limits, and what it costs.
         permissions: What the machine's states call.
-        assets: In the order of the declaration; one whose processor is `auto` comes twice.
+        assets: In the order of the declaration; one whose processor is decided at run time comes once for
+            each that it may be.
+        steps: Of a curated pipeline only.
     """
 
     pipeline: Pipeline
@@ -61,3 +85,9 @@ class CompiledPipeline:
     budget: Budget
     permissions: tuple[Permission, ...]
     assets: tuple[CompiledAsset, ...]
+    steps: tuple[CompiledStep, ...] = ()
+
+    @property
+    def pins(self) -> tuple[Pins, ...]:
+        """The layers of its functions."""
+        return (*(item.pins for item in self.assets if item.pins), *(step.pins for step in self.steps))

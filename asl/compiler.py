@@ -15,26 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from asl import declarations
-from asl.compiled import CompiledAsset, CompiledPipeline
+from asl.compiled import ON_GLUE, ON_GLUE_SQL, CompiledAsset, CompiledPipeline
+from asl.declared_completed import unknown_upstreams
 from asl.emit import cloudformation
 from asl.emit import export as exporting
 from asl.emit.budget import budget
 from asl.emit.bundle import bundle
+from asl.emit.curation_bundle import TRANSFORM_REQUIREMENTS, curation_steps
 from asl.emit.layer import LAMBDA_BASE, pins
 from asl.emit.state_machine import definition
 from asl.integrations import machine_permissions
 from asl.ir import App, Diagnostic
 from asl.lower import lower_pipeline
 from asl.provision import provision
-from asl.variants import is_function, variants
+from asl.variants import is_function, runner_id, variants
 from aws_runtime.engines import load_engine
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline
 from ingestion_assets.plan import asset_plan
-
-#: Tells the files of a Glue variant from those of the function beside it.
-ON_GLUE = "-glue"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,10 @@ def compile_pipelines(pipelines: Sequence[Pipeline]) -> Build:
         compiled=compiled,
         template=template,
         budget={each.pipeline.name: each.budget.to_json() for each in compiled},
-        diagnostics=tuple(found for machine in machines for found in machine.diagnostics),
+        diagnostics=(
+            *unknown_upstreams(ordered),
+            *(found for machine in machines for found in machine.diagnostics),
+        ),
     )
 
 
@@ -107,14 +109,18 @@ def _pipeline(pipeline: Pipeline) -> CompiledPipeline:
         budget=budget(pipeline, machine, spelled.definition),
         permissions=machine_permissions(machine),
         assets=tuple(item for asset in pipeline.assets for item in _named(pipeline, asset)),
+        steps=curation_steps(pipeline) if pipeline.curation else (),
     )
 
 
 def _named(pipeline: Pipeline, asset: IngestionAsset) -> tuple[CompiledAsset, ...]:
     """Compile an asset; what is raised below, where a declaration stands alone, gets the pipeline's name."""
     try:
-        first, *others = variants(asset)
-        return (_asset(pipeline, first, ""), *(_asset(pipeline, other, ON_GLUE) for other in others))
+        suffixes = ("", ON_GLUE, ON_GLUE_SQL)
+        return tuple(
+            _asset(pipeline, asset, variant, suffix)
+            for variant, suffix in zip(variants(asset), suffixes, strict=False)
+        )
     except CompileError as error:
         if error.where.pipeline is not None:
             raise
@@ -122,17 +128,22 @@ def _named(pipeline: Pipeline, asset: IngestionAsset) -> tuple[CompiledAsset, ..
         raise CompileError(error.code, where, error.what, error.hint) from None
 
 
-def _asset(pipeline: Pipeline, asset: IngestionAsset, suffix: str) -> CompiledAsset:
-    plan = asset_plan(pipeline, asset)
-    shipped = bundle(asset, plan, suffix)
+def _asset(pipeline: Pipeline, asset: IngestionAsset, variant: IngestionAsset, suffix: str) -> CompiledAsset:
+    plan = asset_plan(pipeline, variant)
+    curated = pipeline.curation is not None
+    shipped = bundle(variant, plan, suffix, curated=curated)
+    runner = runner_id(pipeline.name, variant, asset)
     requirements = load_engine(plan.engine).CAPABILITIES.requirements
-    if is_function(asset):
-        layer = pins(plan.engine, (*LAMBDA_BASE, *requirements), asset.where)
-        return CompiledAsset(asset, plan, shipped, None, None, layer, (), suffix)
+    requirements = (*requirements, *(TRANSFORM_REQUIREMENTS if curated else ()))
+    if is_function(variant):
+        layer = f"{plan.engine}_curation" if curated else plan.engine
+        found = pins(layer, (*LAMBDA_BASE, *requirements), asset.where)
+        return CompiledAsset(variant, runner, plan, shipped, None, None, found, (), suffix)
     script = shipped.files["aws_runtime/glue/materialize.py"]
     modules = pins(plan.engine, requirements, asset.where)
     return CompiledAsset(
-        asset=asset,
+        asset=variant,
+        runner=runner,
         plan=plan,
         bundle=shipped,
         plan_key=f"plans/{shipped.name}-{_digest(shipped.files['plan.json'])}.json",

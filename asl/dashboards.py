@@ -7,14 +7,20 @@ from typing import Any
 
 from asl import names
 from asl.resources import Dashboard
-from asl.triggers import arrivals_id, dead_letters_id
+from asl.triggers import arrivals_id, dead_letters_id, step_ids
 from ingestion_assets.pipeline import Pipeline
 
 METRICS = "IngestionAssets"
 
 
 def dashboard(pipeline: Pipeline, functions: Sequence[str], jobs: Sequence[str]) -> Dashboard:
-    """Return the pipeline's dashboard; `functions` and `jobs` are the assets that run there."""
+    """Return the pipeline's dashboard.
+
+    Args:
+        pipeline: The pipeline.
+        functions: Assets that run on Lambda.
+        jobs: Logical ids of Glue jobs.
+    """
     name = pipeline.name
     machine = f"${{{names.machine_id(name)}}}"
     widgets = [
@@ -33,8 +39,11 @@ def dashboard(pipeline: Pipeline, functions: Sequence[str], jobs: Sequence[str])
         _widget(
             "Functions",
             [
-                ["AWS/Lambda", metric, "FunctionName", f"${{{names.function_id(name, asset)}}}"]
-                for asset in functions
+                ["AWS/Lambda", metric, "FunctionName", f"${{{function}}}"]
+                for function in (
+                    *(names.function_id(name, asset) for asset in functions),
+                    *step_ids(pipeline),
+                )
                 for metric in ("Invocations", "Errors", "Throttles")
             ],
             "Sum",
@@ -46,13 +55,13 @@ def dashboard(pipeline: Pipeline, functions: Sequence[str], jobs: Sequence[str])
                     "Glue",
                     metric,
                     "JobName",
-                    f"${{{names.job_id(name, asset)}}}",
+                    f"${{{job}}}",
                     "JobRunId",
                     "ALL",
                     "Type",
                     "count",
                 ]
-                for asset in jobs
+                for job in jobs
                 for metric in (
                     "glue.driver.aggregate.numCompletedTasks",
                     "glue.driver.aggregate.numFailedTasks",

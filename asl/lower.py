@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from asl import names
 from asl.graph import CycleError, Layout, layout
-from asl.ir import Diagnostic, Machine
-from asl.lowering import endings, tracking
+from asl.ir import Diagnostic, Machine, State
+from asl.lowering import curation, endings, tracking
 from asl.lowering.assets import Known
 from asl.lowering.branches import Names, Scope, sequence
 from asl.passes import PASSES
@@ -34,29 +34,42 @@ def lower(pipelines: Sequence[Pipeline]) -> tuple[Machine, ...]:
 
 def lower_pipeline(pipeline: Pipeline) -> Machine:
     """Lower one pipeline; raises as `lower` does."""
+    states, warnings = _curated(pipeline) if pipeline.curation else _assets(pipeline)
+    machine = Machine(
+        name=pipeline.name,
+        logical_id=names.machine_id(pipeline.name),
+        states=states,
+        timeout_seconds=pipeline.timeout_seconds,
+        comment=pipeline.description,
+        where=replace(pipeline.where, pipeline=pipeline.name),
+        diagnostics=warnings,
+    )
+    for apply in PASSES:
+        machine = apply(machine)
+    return machine
+
+
+def _curated(pipeline: Pipeline) -> tuple[tuple[State, ...], tuple[Diagnostic, ...]]:
+    """Return the states of a machine that is configured at run time."""
+    asset_layout(pipeline)
+    return curation.states(pipeline), ()
+
+
+def _assets(pipeline: Pipeline) -> tuple[tuple[State, ...], tuple[Diagnostic, ...]]:
+    """Return the states of a machine that runs a DAG of assets, and its warnings."""
     planned = asset_layout(pipeline)
     assets = {asset.name: asset for asset in pipeline.assets}
     numbers = Names(pipeline, assets)
     # A batch's run is never rejected: its files are, one by one.
     scope = Scope(endings.REJECTED, top=True, asks=not tracking.is_batch(pipeline))
     made = sequence(numbers, planned.structure, Known({}), scope, endings.SUM_UP)
-    machine = Machine(
-        name=pipeline.name,
-        logical_id=names.machine_id(pipeline.name),
-        states=(
-            *tracking.beginning(pipeline, made.states[0].name),
-            *made.states,
-            *tracking.ending(pipeline, made.scope.runs()),
-            *tracking.failing(pipeline),
-        ),
-        timeout_seconds=pipeline.timeout_seconds,
-        comment=pipeline.description,
-        where=replace(pipeline.where, pipeline=pipeline.name),
-        diagnostics=tuple(_warnings(pipeline, planned)),
+    states = (
+        *tracking.beginning(pipeline, made.states[0].name),
+        *made.states,
+        *tracking.ending(pipeline, made.scope.runs()),
+        *tracking.failing(pipeline),
     )
-    for apply in PASSES:
-        machine = apply(machine)
-    return machine
+    return states, tuple(_warnings(pipeline, planned))
 
 
 def asset_layout(pipeline: Pipeline) -> Layout:

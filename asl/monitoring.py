@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from asl import names
 from asl.resources import Alarm
-from asl.triggers import arrivals_id, by_rule, dead_letters_id
+from asl.triggers import arrivals_id, by_rule, dead_letters_id, step_ids
 from ingestion_assets.pipeline import Pipeline, S3Batches
 
 #: A message that is older was not taken for three alarms' periods.
@@ -37,6 +37,8 @@ def alarms(pipeline: Pipeline, functions: Sequence[str]) -> Iterator[Alarm]:
         yield from _queue(pipeline, name, (pipeline,))
         yield _errors(names.builder_id(name), f"{name}: the manifest builder", (pipeline,))
     yield _errors(names.sweeper_id(name), f"{name}: the sweeper", (pipeline,))
+    for function in step_ids(pipeline):
+        yield _errors(function, f"{name}: the function {function}", (pipeline,))
     for asset in functions:
         function = names.function_id(name, asset)
         # One error is retried by the state machine; errors for a quarter of an hour are not transient.

@@ -68,6 +68,16 @@ def job_id(pipeline: str, asset: str) -> str:
     return logical_id("Job", pipeline, asset)
 
 
+def sql_job_id(pipeline: str, asset: str) -> str:
+    """Return the id of the Glue job that runs a configured asset's transform as SQL, beside the other one."""
+    return logical_id("SqlJob", pipeline, asset)
+
+
+def step_id(pipeline: str, asset: str, step: str) -> str:
+    """Return the id of a curated pipeline's function for `validate`, `check` or `load`."""
+    return logical_id(f"{step.title()}Function", pipeline, asset)
+
+
 def tracking_id(pipeline: str) -> str:
     """Return the id of the pipeline's tracking table."""
     return logical_id("Tracking", pipeline)
@@ -129,7 +139,7 @@ def topic_id(pipeline: str) -> str:
 
 
 def layer_id(engine: str) -> str:
-    """Return the id of the layer of an engine's distributions."""
+    """Return the id of a layer, by its name: an engine's, `front_door`, `curation`."""
     return logical_id("Layer", engine)
 
 

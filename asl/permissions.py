@@ -55,6 +55,8 @@ def objects(bucket: str, prefix: str) -> str:
 
 def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
     """Return what materializing `asset` does to S3."""
+    if pipeline.curation:
+        return _configured(pipeline, asset)
     destination, quarantine = asset.destination, pipeline.quarantine.name
     runs = f"_runs/{pipeline.name}/"
     written = (
@@ -89,16 +91,41 @@ def data(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
     )
 
 
+def _configured(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
+    """Return what the transform of a curated pipeline does to S3: it reads and writes the run's staging."""
+    bucket, quarantine = asset.destination.bucket.name, pipeline.quarantine.name
+    staging, runs = objects(bucket, f"_staging/{pipeline.name}/"), objects(bucket, f"_runs/{pipeline.name}/")
+    rows = objects(quarantine, f"rows/{pipeline.name}/{asset.name}/")
+    return (
+        # Of the curated files, those that a run's rows are merged into.
+        Permission(READ, (staging, runs, objects(bucket, asset.destination.prefix))),
+        Permission((*WRITE, "s3:DeleteObject"), (staging, rows)),
+        Permission(("s3:PutObject",), (runs,)),
+        Permission(WRITE, (objects(quarantine, f"rejected/{pipeline.name}/"),)),
+        Permission(("s3:ListBucket",), (f"${{{names.bucket_id(bucket)}.Arn}}",)),
+    )
+
+
 def function(pipeline: Pipeline, asset: IngestionAsset, log_group: str) -> tuple[Permission, ...]:
     """Return what the asset's Lambda function may do."""
     logs = Permission(("logs:CreateLogStream", "logs:PutLogEvents"), (f"${{{log_group}.Arn}}",))
     return (*data(pipeline, asset), logs, TRACES)
 
 
-def job(pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...]) -> tuple[Permission, ...]:
-    """Return what the asset's Glue job may do; `artifacts` are keys in the artifacts bucket."""
+def job(
+    pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...], logs: str
+) -> tuple[Permission, ...]:
+    """Return what the asset's Glue job may do.
+
+    Args:
+        pipeline: The asset's.
+        asset: The asset.
+        artifacts: Keys in the artifacts bucket.
+        logs: Prefix of the job's log groups.
+    """
     bucket, prefix = asset.destination.bucket.name, asset.destination.prefix
     quarantine = f"rows/{pipeline.name}/{asset.name}/"
+    prefix = f"_staging/{pipeline.name}/" if pipeline.curation else prefix
     written = (objects(bucket, prefix), objects(pipeline.quarantine.name, quarantine))
     keys = tuple(f"arn:${{AWS::Partition}}:s3:::${{ArtifactsBucket}}/{key}" for key in artifacts)
     return (
@@ -109,7 +136,7 @@ def job(pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...]) -
         # https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html
         Permission(
             ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
-            (arn("logs", f"log-group:{job_logs(pipeline, asset)}/*"),),
+            (arn("logs", f"log-group:{logs}/*"),),
         ),
         Permission(
             ("cloudwatch:PutMetricData",),
@@ -119,9 +146,9 @@ def job(pipeline: Pipeline, asset: IngestionAsset, artifacts: tuple[str, ...]) -
     )
 
 
-def job_logs(pipeline: Pipeline, asset: IngestionAsset) -> str:
-    """Return the prefix of the job's log groups; Glue adds `/output` and `/error`."""
-    return f"/aws-glue/jobs/${{AWS::StackName}}/{pipeline.name}/{asset.name}"
+def job_logs(pipeline: Pipeline, asset: IngestionAsset, *, sql: bool = False) -> str:
+    """Return the prefix of a job's log groups; Glue adds `/output` and `/error`."""
+    return f"/aws-glue/jobs/${{AWS::StackName}}/{pipeline.name}/{asset.name}{'-sql' if sql else ''}"
 
 
 def crawler(pipeline: Pipeline, database: str) -> tuple[Permission, ...]:

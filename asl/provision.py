@@ -13,6 +13,7 @@ from typing import Any
 from asl import dashboards, front_door, monitoring, names, permissions
 from asl.asset_resources import database_name, function, job, table
 from asl.compiled import CompiledPipeline
+from asl.curation_resources import step_functions
 from asl.emit.templates.s3 import physical_name
 from asl.ir import Permission
 from asl.resources import (
@@ -34,6 +35,8 @@ from asl.triggers import by_rule, dead_letters_id, orchestrated, source_of
 from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event
 
 ALERT_KEY = "AlertKey"
+#: A run lasts a day at most; what one that failed has staged is kept so long for whoever looks into it.
+STAGING_DAYS = 14
 DEAD_LETTERS = "queue of events that could not start an execution, by URL"
 
 
@@ -56,9 +59,11 @@ def provision(compiled: Sequence[CompiledPipeline]) -> Provisioned:
 def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
     pipelines = [each.pipeline for each in compiled]
     by_event = {source_of(p).bucket.name for p in pipelines if isinstance(p.trigger, S3Event)}
+    staging = {asset.destination.bucket.name for p in pipelines if p.curation for asset in p.assets}
     for name in sorted(_buckets(compiled)):
         told = front_door.notifications(name, pipelines)
-        yield Bucket(names.bucket_id(name), name, events=name in by_event, notifications=told)
+        days = STAGING_DAYS if name in staging else None
+        yield Bucket(names.bucket_id(name), name, name in by_event, told, expires_staging_after_days=days)
     for name, sharing in orchestrated(pipelines).items():
         yield from front_door.of_bucket(name, sharing)
         yield from monitoring.bucket_alarms(name, sharing)
@@ -68,7 +73,7 @@ def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
         databases.setdefault(database_name(each.pipeline), []).append(each.pipeline.name)
     for name, users in sorted(databases.items()):
         yield CatalogDatabase(names.database_id(name), name, f"Tables of {', '.join(users)}")
-    pins = {item.pins.engine: item.pins for each in compiled for item in each.assets if item.pins}
+    pins = {found.engine: found for each in compiled for found in each.pins}
     front = front_door.layer_pins(pipelines)
     for engine, found in sorted({**pins, front.engine: front}.items()):
         yield Layer(names.layer_id(engine), engine, found.key)
@@ -90,6 +95,7 @@ def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
         yield from function(pipeline, item) if item.script_key is None else job(pipeline, item)
         if not item.suffix:  # the variants of an asset write one table
             yield table(pipeline, item)
+    yield from step_functions(each)
     yield from _crawler(pipeline)
     yield from front_door.of_pipeline(pipeline)
     yield Topic(names.topic_id(pipeline.name), pipeline.alerts.email, pipeline.name)
@@ -97,7 +103,7 @@ def _pipeline(each: CompiledPipeline) -> Iterator[Resource]:
     if by_rule(pipeline):
         yield from _rule(pipeline)
     functions = [item.asset.name for item in each.assets if item.script_key is None]
-    jobs = [item.asset.name for item in each.assets if item.script_key is not None]
+    jobs = [item.runner for item in each.assets if item.script_key is not None]
     yield from monitoring.alarms(pipeline, functions)
     yield dashboards.dashboard(pipeline, functions, jobs)
 

@@ -56,6 +56,14 @@ def dead_letters_id(pipeline: Pipeline) -> str:
     return names.dead_letters_id(pipeline.name)
 
 
+def step_ids(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the ids of a curated pipeline's functions around its transform, in the order of its machine."""
+    if pipeline.curation is None:
+        return ()
+    (asset,) = pipeline.assets
+    return tuple(names.step_id(pipeline.name, asset.name, step) for step in ("validate", "check", "load"))
+
+
 def orchestrated(pipelines: Iterable[Pipeline]) -> dict[str, tuple[Pipeline, ...]]:
     """Return the pipelines of each bucket that an orchestrator serves, by its logical name."""
     found: dict[str, tuple[Pipeline, ...]] = {}

@@ -15,6 +15,7 @@ from asl.cost.usage import Month, quantities
 from asl.cost.workload import Workload
 from asl.lower import lower_pipeline
 from asl.prices import PRICES
+from asl.triggers import step_ids
 from asl.variants import LAMBDA_SECONDS, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.engines import RUNS_IN, choose_engine
@@ -114,7 +115,8 @@ def variant(asset: IngestionAsset, size: int) -> IngestionAsset:
 def _runners(pipeline: Pipeline, places: Mapping[str, str]) -> frozenset[str]:
     """Return the logical ids of the functions and jobs that run."""
     id_of = {"lambda": names.function_id, "glue_pyspark": names.job_id}
-    return frozenset(id_of[place](pipeline.name, asset) for asset, place in places.items())
+    runs = {id_of[place](pipeline.name, asset) for asset, place in places.items()}
+    return frozenset((*runs, *step_ids(pipeline)))
 
 
 def _fits(month: Month, chosen: Mapping[str, IngestionAsset]) -> tuple[str, str]:

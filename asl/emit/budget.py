@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from asl import names, prices
+from asl import prices
 from asl.cost.door import MESSAGES, TRACKED_WRITES, batch_writes
 from asl.cost.path import path
 from asl.ir import Fail, Machine, Map, Parallel, Retrier, State, Task
 from asl.lowering.assets import uris_of_one
 from asl.states import successors
-from asl.triggers import by_rule
-from asl.variants import is_function, variants
+from asl.triggers import by_rule, step_ids
+from asl.variants import is_function, runner_id, variant_for, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import CompileError
 from ingestion_assets.pipeline import Pipeline, S3Batches
@@ -44,6 +44,8 @@ DATE_BYTES, VALUE_BYTES = 13, 256
 #: What one asset of one file is assumed to take.
 LAMBDA_SECONDS, GLUE_SECONDS = 1.0, 90.0
 S3_WRITES, S3_READS = 4, 2
+#: Memory of a curated pipeline's functions around its transform (`asl.curation_resources`).
+STEP_GB = 1.0
 #: What a message at the front door is assumed to take, up to ten together.
 DOOR_SECONDS, DOOR_GB = 0.4, 0.5
 
@@ -181,13 +183,7 @@ def _longest(states: Sequence[State], weight: Callable[[State], int]) -> int:
 
 def runners(pipeline: Pipeline, *, large: bool) -> list[str]:
     """Return the logical ids of what runs the assets of small files, or of large ones."""
-    runs = [variants(asset)[-1 if large else 0] for asset in pipeline.assets]
-    return [
-        names.function_id(pipeline.name, asset.name)
-        if is_function(asset)
-        else names.job_id(pipeline.name, asset.name)
-        for asset in runs
-    ]
+    return [runner_id(pipeline.name, variant_for(asset, large=large), asset) for asset in pipeline.assets]
 
 
 def payload_bytes(pipeline: Pipeline) -> int:
@@ -232,7 +228,7 @@ def dollars(pipeline: Pipeline, machine: Machine, *, large: bool = False) -> dic
         machine: The pipeline's.
         large: Whether files are above the thresholds of `auto`.
     """
-    runs = [variants(asset)[-1 if large else 0] for asset in pipeline.assets]
+    runs = [variant_for(asset, large=large) for asset in pipeline.assets]
     functions = [asset for asset in runs if is_function(asset)]
     jobs = [asset for asset in runs if not is_function(asset)]
     went = path(machine.states, runners(pipeline, large=large))
@@ -240,13 +236,14 @@ def dollars(pipeline: Pipeline, machine: Machine, *, large: bool = False) -> dic
     execution = Counter(
         {
             "step_functions": went.transitions * prices.TRANSITION,
-            "lambda": len(functions) * prices.LAMBDA_REQUEST,
+            "lambda": went.calls["lambda_invoke"] * prices.LAMBDA_REQUEST,
             "glue": sum(asset.processor.workers for asset in jobs) * seconds / 3600 * prices.GLUE_DPU_HOUR
             + went.calls["glue_batch_create_partition"] * prices.CATALOG_REQUEST,
             "eventbridge": prices.EVENT,
         }
     )
     memory = sum(asset.processor.memory_mb / 1024 for asset in functions)
+    memory += len(step_ids(pipeline)) * STEP_GB
     file = Counter(
         {
             "lambda": memory * LAMBDA_SECONDS * prices.LAMBDA_GB_SECOND,

@@ -29,6 +29,8 @@ ENTRY_POINTS = {
     "glue_pyspark": "aws_runtime.glue.materialize",
     "glue_sql": "aws_runtime.glue.materialize",
 }
+#: What a materialization imports by name where a run may bring a configuration (`aws_runtime.materialize`).
+CURATED = ("aws_runtime.curation.built_in",)
 CODE_PACKAGE = "pipeline_code"
 #: The earliest time that a zip can hold; the content decides the bytes, the clock does not.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -60,15 +62,25 @@ class Bundle:
         return f"bundles/{self.name}-{self.digest}.zip"
 
 
-def bundle(asset: IngestionAsset, plan: AssetPlan, suffix: str = "") -> Bundle:
-    """Return what ships for one asset; `suffix` tells its variants apart.
+def bundle(asset: IngestionAsset, plan: AssetPlan, suffix: str = "", *, curated: bool = False) -> Bundle:
+    """Return what ships for one asset.
+
+    Args:
+        asset: One of its variants.
+        plan: That variant's.
+        suffix: Tells its variants apart.
+        curated: Whether runs bring a configuration.
 
     Raises:
         CompileError: ASL130 to ASL132, when the transform's module cannot ship.
     """
     code, module = transform_files(asset, plan)
     package = f"{CODE_PACKAGE}/{plan.pipeline}"
-    files = dict(runtime_files(ENTRY_POINTS[asset.processor.kind], plan.engine, _formats(plan)))
+    files = dict(
+        runtime_files(
+            ENTRY_POINTS[asset.processor.kind], plan.engine, _formats(plan), CURATED if curated else ()
+        )
+    )
     files |= {f"{CODE_PACKAGE}/__init__.py": b"", f"{package}/__init__.py": b""}
     files |= {f"{package}/{path}": data for path, data in code.items()}
     function = plan.transform.partition(":")[2]
@@ -127,12 +139,14 @@ def zipped(files: Mapping[str, bytes], *, compress: bool = False) -> bytes:
 
 
 @cache
-def runtime_files(entry_point: str, engine: str, formats: tuple[str, ...]) -> Mapping[str, bytes]:
+def runtime_files(
+    entry_point: str, engine: str, formats: tuple[str, ...], more: tuple[str, ...] = ()
+) -> Mapping[str, bytes]:
     """Return the modules of `aws_runtime` that a step needs, by path in the zip.
 
-    Engines and formats are imported by name at run time, so the plan's ones are added here.
+    Engines and formats are imported by name at run time, so the plan's ones are added here, and `more`.
     """
-    wanted = [entry_point, f"aws_runtime.engines.{engine}"]
+    wanted = [entry_point, f"aws_runtime.engines.{engine}", *more]
     wanted += [module for name in formats if _file(module := f"aws_runtime.formats.{name}")]
     return {path.relative_to(RUNTIME.parent).as_posix(): path.read_bytes() for path in closure(tuple(wanted))}
 

@@ -68,10 +68,18 @@ def _files(
             yield ExportedFile(f"{name}/contracts/{asset}.json", pretty(contract))
             plan = pretty(json.loads(item.bundle.files["plan.json"]))
             yield ExportedFile(f"{name}/plans/{asset}{item.suffix}.json", plan, item.plan_key or "")
+            if item.plan.sql:
+                yield ExportedFile(
+                    f"{name}/transforms/{asset}{item.suffix}.sql", f"{item.plan.sql}\n".encode()
+                )
             yield ExportedFile(f"bundles/{item.bundle.name}.zip", zipped(item.bundle.files), item.bundle.key)
             if item.script_key:
                 script = item.bundle.files["aws_runtime/glue/materialize.py"]
                 yield ExportedFile("glue/materialize.py", script, item.script_key)
+        for step in each.steps:
+            told = pretty(json.loads(step.bundle.files["curation.json"]))
+            yield ExportedFile(f"{name}/curation.json", told)
+            yield ExportedFile(f"bundles/{step.bundle.name}.zip", zipped(step.bundle.files), step.bundle.key)
     for found in _layers(compiled):
         yield ExportedFile(f"layers/{found.engine}.txt", found.text.encode())
     for handler in front_door.handlers(_pipelines(compiled)):
@@ -85,7 +93,7 @@ def _pipelines(compiled: tuple[CompiledPipeline, ...]) -> list[Pipeline]:
 
 def _layers(compiled: tuple[CompiledPipeline, ...]) -> list[Pins]:
     """Return the distributions of every layer, by the layer's name."""
-    found = [item.pins for each in compiled for item in each.assets if item.pins]
+    found = [pins for each in compiled for pins in each.pins]
     found.append(front_door.layer_pins(_pipelines(compiled)))
     return [pins for _, pins in sorted({pins.engine: pins for pins in found}.items())]
 
