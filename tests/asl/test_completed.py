@@ -175,14 +175,14 @@ def upstream(prefix="second/"):
     """A curated pipeline that publishes where `second` reads."""
     made = pipeline_of({"files": []}, name="first", partitioned=False, trigger=ia.S3Event("landed"))
     (asset,), (source,) = made.assets, made.sources
+    landing = ia.S3Parquet(ia.Bucket("landing"), prefix)
+    curated = replace(
+        asset, inputs={"files": "landed"}, destination=landing, processor=ia.Processor(kind="configured")
+    )
     return replace(
         made,
         sources=(replace(source, name="landed", format=ia.Parquet()),),
-        assets=(
-            replace(
-                asset, inputs={"files": "landed"}, destination=ia.S3Parquet(ia.Bucket("landing"), prefix)
-            ),
-        ),
+        assets=(curated,),
         curation=ia.Curation(),
     )
 
