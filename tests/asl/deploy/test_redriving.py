@@ -152,6 +152,23 @@ def test_a_dead_letter_that_is_no_event_stays(target, place):
         assert status.depths(target, place).dead == 1
 
 
+@pytest.mark.parametrize("place", ["event"], indirect=True)
+def test_the_event_of_a_completed_run_is_started_once_more(target, place):
+    letter = {
+        "detail-type": "Ingestion Completed",
+        "detail": {"pipeline": "first", "job_id": "job-1", "manifest": "s3://b/outputs.json"},
+    }
+    sqs, sfn = target.client("sqs"), target.client("stepfunctions")
+    for _ in range(2):
+        sqs.send_message(QueueUrl=place.dead_letters, MessageBody=json.dumps(letter))
+    moved = redriving.dead_letters(target, place)
+    assert {each.what for each in moved.started} == {"first/job-1"}
+    (execution,) = sfn.list_executions(stateMachineArn=place.machine)["executions"]
+    given = sfn.describe_execution(executionArn=execution["executionArn"])["input"]
+    assert json.loads(given) == letter
+    assert status.depths(target, place).dead == 0
+
+
 @pytest.fixture
 def found(monkeypatch):
     """Commands find a pipeline of single files, and nothing answers."""
@@ -169,6 +186,7 @@ def found(monkeypatch):
         (["status", "orders_etl", "--state", "pending"], "never 'pending'"),
         (["run", "orders_etl", "--flush"], "--flush: orders_etl starts an execution for each file, so nothing waits"),
         (["run", "orders_etl"], "Missing argument 'FILES...'"),
+        (["run", "order_totals", "x"], "order_totals starts when a run of parquet_ingestion completes; run that"),
     ],
 )  # fmt: skip
 def test_a_users_mistake_is_one_line(words, said):
