@@ -25,3 +25,7 @@ class RowsNotConserved(Exception):  # noqa: N818 - says what is wrong
 
 class TransformError(Exception):
     """A transform that raises, returns no frame, or lacks a column: a fault of the code, never of the data."""
+
+
+class TableChanged(Exception):  # noqa: N818 - says what is wrong
+    """Partitions do not hold what the run has read: another one has replaced them; start the run again."""

@@ -69,16 +69,35 @@ class InputEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteEvent:
+    """How the rows of a run meet those of the table; only where they have keys.
+
+    Args:
+        mode: `merge` or `scd2`.
+        keys: Columns that identify a row.
+        table: S3 prefix of the curated files, ending in `/`.
+        existing: URI of the document that will name the files that were read of it.
+    """
+
+    mode: str
+    keys: tuple[str, ...]
+    table: str
+    existing: str
+
+
+@dataclass(frozen=True, slots=True)
 class CurationEvent:
     """What a configured run says beside (docs/curation.md).
 
     Args:
         destination: S3 prefix of its Parquet files, ending in `/`, in place of the function's own.
         steps: Built-in steps of the configuration, which run before the transform.
+        write: Of runs that merge their rows into files.
     """
 
     destination: str
     steps: tuple[Mapping[str, Any], ...] = ()
+    write: WriteEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +155,7 @@ def parse_event(data: Any, plan: AssetPlan) -> MaterializeEvent:
 def _check_curation(asked: CurationEvent, plan: AssetPlan) -> None:
     if not re.fullmatch(r"s3://[^/]+/(.+/)?", asked.destination):
         raise ValueError(f"curation.destination: {asked.destination!r} is no s3:// prefix that ends in /")
+    if asked.write is not None and not re.fullmatch(r"s3://[^/]+/(.+/)?", asked.write.table):
+        raise ValueError(f"curation.write.table: {asked.write.table!r} is no s3:// prefix that ends in /")
     if asked.steps and len(plan.inputs) != 1:
         raise ValueError(f"curation.steps: {plan.asset} has {len(plan.inputs)} inputs; steps run on one")

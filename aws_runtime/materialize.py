@@ -23,7 +23,15 @@ from aws_runtime.events import MaterializeEvent
 from aws_runtime.plan import AssetPlan
 from aws_runtime.records import Batch, Places
 from aws_runtime.step import Before, open_steps
-from aws_runtime.unit_run import DiskExhaustedError, MemoryExhaustedError, Outcome, Shared, run_of, run_unit
+from aws_runtime.unit_run import (
+    DiskExhaustedError,
+    MemoryExhaustedError,
+    Merging,
+    Outcome,
+    Shared,
+    run_of,
+    run_unit,
+)
 from aws_runtime.units import SUPERSEDED, Asked, Unit, UpstreamError, described, resolve
 from aws_runtime.work import work_folder
 
@@ -64,16 +72,19 @@ def materialize(
         BatchTooWideError: A batch has too many partitions.
         RowsNotConserved: Rows were lost or doubled; nothing of that file was published.
         TransformError: The transform raises, or its result is not what the contract needs.
+        TableDiffers, TableChanged: Rows cannot meet those of the table (aws_runtime.curation.merging).
         ValueError: A manifest is missing or is not as agreed; of class `ConfigError`, when a built-in
             step of the configuration is impossible.
     """
-    before = _built_in(event)
+    before, merging = _built_in(event), _merging(event, plan)
+    if merging is not None:
+        plan = merging.plan
     if event.curation:
         at = replace(at, destination=event.curation.destination)
     asked = resolve(event)
     with work_folder() as folder, open_steps(plan, limits(folder), before) as step:
         engine = threading.Semaphore(parallel)
-        shared = Shared(plan, event, at, folder, storage.room(folder), step, engine, direct)
+        shared = Shared(plan, event, at, folder, storage.room(folder), step, engine, direct, merging)
         outcomes = _run_all(shared, asked.units, parallel + AHEAD)
     record = _record(asked, outcomes, plan, at)
     files = records.files_document(
@@ -93,6 +104,17 @@ def _built_in(event: MaterializeEvent) -> Before | None:
     # By name, as an engine is, because only bundles of curated pipelines hold it and what it imports.
     prepared: Before = importlib.import_module("aws_runtime.curation.built_in").prepared(event.curation.steps)
     return prepared
+
+
+def _merging(event: MaterializeEvent, plan: AssetPlan) -> Merging | None:
+    """Return how the run's rows meet those of the table, where they do."""
+    if event.curation is None or event.curation.write is None:
+        return None
+    # By name: see above.
+    made: Merging = importlib.import_module("aws_runtime.curation.built_in").merging(
+        event.curation.write, plan, event.event_time
+    )
+    return made
 
 
 def _record(asked: Asked, outcomes: Sequence[Outcome], plan: AssetPlan, at: Places) -> dict[str, Any]:

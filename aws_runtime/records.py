@@ -150,6 +150,7 @@ def completed(
         "violations": _violations(result.violations, _VIOLATION_BYTES // share),
         "record": at.record,
         "files": at.files,
+        **result.met,
     }
     if batch:
         record |= {
@@ -166,9 +167,11 @@ def summed(results: Iterable[StepResult], plan: AssetPlan) -> StepResult:
     given = list(results)
     records_in = Counter({one.name: 0 for one in plan.inputs})
     violations: Counter[str] = Counter()
+    met: Counter[str] = Counter()
     for one in given:
         records_in.update(one.records_in)
         violations.update(one.violations)
+        met.update(one.met)
     return StepResult(
         records_in=records_in,
         rows_in=sum(one.rows_in for one in given),
@@ -177,6 +180,7 @@ def summed(results: Iterable[StepResult], plan: AssetPlan) -> StepResult:
         files=(),
         quarantine=(),
         violations=violations,
+        met=met,
     )
 
 

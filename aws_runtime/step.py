@@ -47,6 +47,8 @@ class StepResult:
         files: Parquet files written.
         quarantine: Quarantine files written.
         violations: Rows that broke each rule, by `stage.rule`; a row may break several.
+        met: Of rows that met those of the table: `rows_existing`, `rows_merged`, `rows_staged`
+            (docs/curation.md); `files` then hold more than the run's own rows.
     """
 
     records_in: Mapping[str, int]
@@ -56,15 +58,26 @@ class StepResult:
     files: tuple[WrittenFile, ...]
     quarantine: tuple[WrittenFile, ...]
     violations: Mapping[str, int] = field(default_factory=dict)
+    met: Mapping[str, int] = field(default_factory=dict)
+
+
+#: Makes of a step's files others, which hold the rows of the table too.
+Meet = Callable[[Engine, StepResult], StepResult]
 
 
 class RunStep(Protocol):
     """Runs the step of one plan over one set of files; the arguments are those of `run_step`."""
 
     def __call__(
-        self, inputs: Mapping[str, Sequence[InputFile]], *, destination: str, quarantine: str, stem: str
+        self,
+        inputs: Mapping[str, Sequence[InputFile]],
+        *,
+        destination: str,
+        quarantine: str,
+        stem: str,
+        meet: Meet | None = None,
     ) -> StepResult:
-        """Run it."""
+        """Run it, then `meet` on the same engine, opened anew."""
 
 
 def load_transform(path: str) -> Transform:
@@ -83,6 +96,7 @@ def run_step(
     stem: str,
     limits: Limits,
     before: Before | None = None,
+    meet: Meet | None = None,
 ) -> StepResult:
     """Run the step of `plan` over `inputs`, the files of each of its inputs by name.
 
@@ -95,6 +109,7 @@ def run_step(
             overwrites its own files.
         limits: Memory, threads and spill folder.
         before: Done to the rows of the only input before the transform.
+        meet: Done to the files that the step has written (`aws_runtime.curation.merging`).
 
     Raises:
         RejectedFile: An input cannot be ingested at all.
@@ -102,7 +117,7 @@ def run_step(
         TransformError: The transform raises, or its result is not what the contract needs.
     """
     with open_steps(plan, limits, before) as run:
-        return run(inputs, destination=destination, quarantine=quarantine, stem=stem)
+        return run(inputs, destination=destination, quarantine=quarantine, stem=stem, meet=meet)
 
 
 @contextmanager
@@ -113,7 +128,12 @@ def open_steps(plan: AssetPlan, limits: Limits, before: Before | None = None) ->
     with open_session(load_engine(plan.engine), limits) as session:
 
         def run(
-            inputs: Mapping[str, Sequence[InputFile]], *, destination: str, quarantine: str, stem: str
+            inputs: Mapping[str, Sequence[InputFile]],
+            *,
+            destination: str,
+            quarantine: str,
+            stem: str,
+            meet: Meet | None = None,
         ) -> StepResult:
             _check_folders(plan, inputs)
             to = {"destination": destination, "quarantine": quarantine, "stem": stem}
@@ -122,7 +142,11 @@ def open_steps(plan: AssetPlan, limits: Limits, before: Before | None = None) ->
                     written = _run(engine, plan, inputs, before, **to)
                 except ReadAgain:
                     written = _run(engine, plan, inputs, before, **to)
-            return _accounted(plan, written)
+            result = _accounted(plan, written)
+            if meet is None:
+                return result
+            with session() as engine:
+                return meet(engine, result)
 
         yield run
 

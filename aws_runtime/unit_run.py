@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
+from typing import Protocol
 
 from aws_runtime import publication, records, rejection, storage
 from aws_runtime.engines import InputFile, WrittenFile, load_engine
@@ -21,7 +22,7 @@ from aws_runtime.errors import RejectedFile, TransformError
 from aws_runtime.events import MaterializeEvent, S3Object
 from aws_runtime.plan import AssetPlan, InputPlan
 from aws_runtime.records import FileEntry, Places
-from aws_runtime.step import RunStep, StepResult
+from aws_runtime.step import Meet, RunStep, StepResult
 from aws_runtime.units import COMPLETED, REJECTED, SUPERSEDED, Unit, UpstreamError
 
 _GONE = frozenset({"ObjectDeleted", "ObjectReplaced"})
@@ -33,6 +34,15 @@ class MemoryExhaustedError(Exception):
 
 class DiskExhaustedError(Exception):
     """The step needs more of /tmp than the function has; nothing is wrong with the file."""
+
+
+class Merging(Protocol):
+    """How the rows of a run meet those of its table (`aws_runtime.curation.existing`)."""
+
+    plan: AssetPlan
+
+    def meet(self, folder: Path, destination: str, stem: str, *, direct: bool) -> Meet:
+        """Return what makes of the run's files those of the table's partitions, below `destination`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Shared:
         step: Runs the plan's step.
         engine: Held while the step runs.
         direct: The engine reads and writes `s3://` URIs itself.
+        merging: Where the rows meet those of the table.
     """
 
     plan: AssetPlan
@@ -58,6 +69,7 @@ class Shared:
     step: RunStep
     engine: threading.Semaphore
     direct: bool
+    merging: Merging | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ def _ingest(shared: Shared, unit: Unit, folder: Path) -> Outcome:
         Path(destination).mkdir()
         Path(quarantine).mkdir()
     with shared.engine, resources_named(plan, unit):
-        result = shared.step(given, destination=destination, quarantine=quarantine, stem=unit.stem)
+        result = _stepped(shared, unit, given, folder, (destination, quarantine))
     shutil.rmtree(folder / "input", ignore_errors=True)  # room for the next one meanwhile
     outputs = _entries(result.files, destination, at.destination, unit.digest)
     quarantined = _entries(result.quarantine, quarantine, at.quarantine_rows, unit.digest)
@@ -148,6 +160,22 @@ def _ingest(shared: Shared, unit: Unit, folder: Path) -> Outcome:
     if not _publish(shared, unit, result, (*outputs, *quarantined)):
         return Outcome(unit, SUPERSEDED, result)
     return Outcome(unit, COMPLETED, result, outputs, quarantined)
+
+
+def _stepped(
+    shared: Shared,
+    unit: Unit,
+    given: dict[str, list[InputFile]],
+    folder: Path,
+    to: tuple[str, str],
+) -> StepResult:
+    destination, quarantine = to
+    if shared.merging is None:
+        return shared.step(given, destination=destination, quarantine=quarantine, stem=unit.stem)
+    # The run's own rows go beside the destination, and from there into it with those of the table.
+    beside = f"{destination.rstrip('/')}-incoming/"
+    meet = shared.merging.meet(folder, destination, unit.stem, direct=shared.direct)
+    return shared.step(given, destination=beside, quarantine=quarantine, stem=unit.stem, meet=meet)
 
 
 def _fetch(shared: Shared, unit: Unit, folder: Path) -> dict[str, list[InputFile]]:

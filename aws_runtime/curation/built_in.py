@@ -1,6 +1,7 @@
-"""Built-in steps as a materialization's event brings them -> one function, run before the transform.
+"""What a configuration adds to a step: built-in steps before the transform, rows that meet those of the table.
 
-In: the JSON of the configuration's `steps`. Out: a function of lazy frames, or a `ConfigError`.
+In: `event.curation` of a materialization. Out: functions that the step calls, or a `ConfigError`.
+`aws_runtime.materialize` finds this module by its name, so all that it takes hangs on it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any
 from aws_runtime.codec import decode
 from aws_runtime.curation import steps
 from aws_runtime.curation.config import ConfigError, Step
+from aws_runtime.curation.existing import prepared as merging
+
+__all__ = ["merging", "prepared"]
 
 
 def prepared(given: Sequence[Mapping[str, Any]]) -> Callable[[steps.Frame], steps.Frame]:

@@ -130,6 +130,12 @@ class Engine(Protocol):
     def query(self, sql: str, frames: Mapping[str, Any]) -> Any:
         """Return the rows of a query in the dialect of `Capabilities.sql` over `frames`, its tables by name."""
 
+    def rows(self, frame: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a small frame."""
+
+    def columns(self, files: Sequence[InputFile]) -> frozenset[str]:
+        """Return the names of the columns that Parquet files hold, without those of their folders."""
+
     def write(
         self,
         *,
