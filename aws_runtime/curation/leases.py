@@ -178,8 +178,8 @@ def _claim(uri: str, folder: str, mine: Holder) -> Lease | PartitionsBusy:
             return PartitionsBusy(
                 f"{folder} is being replaced by {other.job_id}, until {other.until} at most"
             )
-        dead = {one.job_id: one for one in (*record.unsettled, *((other,) if other else ()))}
-        taken = replace(record, holder=mine, unsettled=tuple(dead.values()))
+        left = (*record.unsettled, *((other,) if other else ()))
+        taken = replace(record, holder=mine, unsettled=left)
         written = _write(uri, taken, etag)
         if written is not None:
             return Lease(uri, taken, written)

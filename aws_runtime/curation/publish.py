@@ -57,6 +57,7 @@ def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str,
         _, entries = staged_files(job, record)
         files = [curated(job, entry) for entry in entries]
         catalog.check(job, table, [file.partition for file in files])
+        _claim(job, files)
         if job.config.write_mode is WriteMode.APPEND:
             commit = Committed(_copied(job, files), {})
             storage.put_json(at, encode(commit))
@@ -69,6 +70,22 @@ def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str,
     registered = catalog.register(job, table, published)
     loaded = load_into(job, published, seconds=remaining())
     return {**_answer(job, published, commit), "catalog": registered, "warehouses": loaded}
+
+
+def _claim(job: Job, files: list[Curated]) -> None:
+    """Note the files that are about to be written; delete those that only an earlier attempt has written.
+
+    A run that is resumed with another processor, format or write mode has staged other files.
+    """
+    at, wanted = f"{job.runs}claimed.json", sorted(file.uri for file in files)
+    before: list[str] | None = storage.get_json(at)
+    if before == wanted:
+        return
+    stale = set(before or ()) - set(wanted)
+    storage.delete_all(stale)
+    folders = {f"{uri.rpartition('/')[0]}/" for uri in stale}
+    replacing.leave(job, folders - {file.folder for file in files})
+    storage.put_json(at, wanted)
 
 
 def _copied(job: Job, files: list[Curated]) -> tuple[dict[str, Any], ...]:

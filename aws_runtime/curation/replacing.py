@@ -19,15 +19,12 @@ from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.files import Curated
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import Committed, Lease
+from aws_runtime.errors import TableChanged
 
 _STEM = re.compile(r"part-([0-9]{8}T[0-9]{6}Z-[0-9a-f]{16})[-.]")
 
 #: Publishes files, and returns them as the commit tells of them.
 Copy = Callable[[list[Curated]], tuple[dict[str, Any], ...]]
-
-
-class TableChanged(Exception):  # noqa: N818 - says what is wrong
-    """Partitions do not hold what the run has read: another one has replaced them; start the run again."""
 
 
 def replace(job: Job, files: list[Curated], at: str, copy: Copy) -> Committed:
@@ -71,6 +68,12 @@ def resume(job: Job, commit: Committed) -> None:
     """Complete what a commit says; harmless where that was done."""
     folders = sorted({*commit.gone, *commit.superseded})
     _finish(commit, leases.held(_runs(job), job.id, folders))
+
+
+def leave(job: Job, folders: Iterable[str]) -> None:
+    """Free partitions that an earlier attempt of the run has held and this one does not bring."""
+    for lease in leases.held(_runs(job), job.id, sorted(folders)).values():
+        leases.release(lease)
 
 
 def _runs(job: Job) -> str:

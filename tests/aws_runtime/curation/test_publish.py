@@ -158,3 +158,43 @@ def test_the_three_functions(aws: None, monkeypatch: pytest.MonkeyPatch) -> None
     tags = storage.s3().get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
     assert {"Key": "job_id", "Value": "job-1"} in tags
     assert {"Key": "status", "Value": "curated"} in tags
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite_partitions"])
+def test_a_run_that_is_resumed_otherwise_leaves_nothing_of_its_first_attempt(
+    aws: None, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    job = opened({"write_mode": mode})
+    record = stage(job, {f"part-{NEW}.zstd.parquet": orders("1"), f"part-{NEW}-1.zstd.parquet": orders("1")})
+    moved = f"{job.staging}output/dt=2024-07-09/region=eu/part-{NEW}.zstd.parquet"
+    put(*storage.parse_uri(moved), orders("1"))
+    listed = record.replace(".json", ".files.json")
+    elsewhere = {"uri": moved, "rows": 1, "partition": {"dt": "2024-07-09", "region": "eu"}}
+    storage.put_json(listed, {"outputs": [*storage.get_json(listed)["outputs"], elsewhere]})
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "put_json", dies_at("committed.json"))
+        with pytest.raises(world.KilledError):
+            publish(job, record)
+    assert len(world.keys(CURATED, "orders/")) == 3
+    # It is resumed by another processor, whose files are others, and whose rows have other dates.
+    publish(job, stage(job, {f"part-{NEW}.zstd.parquet": orders("2")}))
+    assert world.keys(CURATED, "orders/") == [f"orders/{FOLDER}part-{NEW}.zstd.parquet"]
+    # Nothing is held any more: another run replaces the partitions at once.
+    for day, name in (("2024-07-02", "eu"), ("2024-07-09", "eu")):
+        other = opened(OVERWRITE, day)
+        uri = f"{other.staging}output/dt={day}/region={name}/part-{NEW[:-1]}c.zstd.parquet"
+        put(*storage.parse_uri(uri), orders("3"))
+        storage.put_json(listed, {"outputs": [{"uri": uri, "rows": 1, "partition": {}}]})
+        storage.put_json(record, {"status": "completed", "files": listed})
+        publish(other, record)
+
+
+def dies_at(name: str, put_json: Any = storage.put_json) -> Any:
+    """Return a way to write documents that dies at the one of this name."""
+
+    def write(uri: str, value: Any) -> None:
+        if uri.endswith(name):
+            raise world.KilledError
+        put_json(uri, value)
+
+    return write

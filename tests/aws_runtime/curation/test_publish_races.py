@@ -25,7 +25,7 @@ from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import PartitionsBusy
 from aws_runtime.curation.publish import publish
-from aws_runtime.curation.replacing import TableChanged
+from aws_runtime.errors import TableChanged
 
 FOLDERS = ("dt=1/", "dt=2/", "dt=3/")
 STEMS = {"older": "20240702T100000Z-" + "a" * 16, "newer": "20240703T100000Z-" + "b" * 16}
