@@ -19,6 +19,7 @@ from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.dagster_defs.checks import check_results, check_specs
 from ingestion_assets.dagster_defs.ledger import Ledger, read_record, total
+from ingestion_assets.dagster_defs.lineage_metadata import lineage_metadata
 from ingestion_assets.dagster_defs.quarantine import count_rows, preview, read_samples, written_schema
 from ingestion_assets.dagster_defs.sites import LandedFile, Site, Task
 from ingestion_assets.dagster_defs.specs import (
@@ -26,7 +27,6 @@ from ingestion_assets.dagster_defs.specs import (
     asset_key,
     asset_spec,
     day_of,
-    node_keys,
     trigger_source,
 )
 from ingestion_assets.dagster_defs.storage import Storage
@@ -198,34 +198,4 @@ def _shared_metadata(run: _Run, ledger: Ledger) -> Iterator[tuple[str, Any]]:
     first = preview(ledger.outputs, site.open)
     if first is not None:
         yield "preview", dg.MetadataValue.md(first)
-    yield from _lineage(run)
-
-
-def _lineage(run: _Run) -> Iterator[tuple[str, Any]]:
-    # SQLFrame and sqlglot load here, so that definitions load without them.
-    from ingestion_assets.lineage import LineageUnavailableError, column_lineage  # noqa: PLC0415
-
-    try:
-        lineage = column_lineage(run.pipeline, run.asset)
-    except LineageUnavailableError as error:
-        run.context.log.warning("no column lineage: %s", error)
-        return
-    keys = node_keys(run.pipeline)
-    yield (
-        "dagster/column_lineage",
-        dg.TableColumnLineage(
-            {
-                column: [
-                    dg.TableColumnDep(keys[name], top)
-                    for name, top in dict.fromkeys((source.input, source.path[0]) for source in sources)
-                ]
-                for column, sources in lineage.columns.items()
-            }
-        ),
-    )
-    lines = ["| column | computed from |", "| --- | --- |"]
-    lines += [
-        f"| {column} | {', '.join(f'`{source}`' for source in sources) or '-'} |"
-        for column, sources in lineage.columns.items()
-    ]
-    yield "column_lineage", dg.MetadataValue.md("\n".join(lines))
+    yield from lineage_metadata(pipeline, asset, run.context.log.warning)

@@ -13,7 +13,8 @@ from typing import Any
 import dagster as dg
 
 from ingestion_assets.dagster_defs.assets import landed_files
-from ingestion_assets.dagster_defs.sites import LandedFile
+from ingestion_assets.dagster_defs.curated_assets import on_aws
+from ingestion_assets.dagster_defs.sites import LandedFile, LocalSite
 from ingestion_assets.dagster_defs.specs import asset_key, trigger_source
 from ingestion_assets.dagster_defs.storage import Storage
 from ingestion_assets.pipeline import Pipeline
@@ -48,7 +49,10 @@ def landed_sensor(pipeline: Pipeline, job: Any) -> dg.SensorDefinition:
     )
     def landed(context: dg.SensorEvaluationContext, storage: Storage) -> dg.SensorResult | dg.SkipReason:
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        days = landed_files(pipeline, storage.site())[trigger_source(pipeline).name]
+        site = storage.site()
+        if pipeline.curation is not None and not isinstance(site, LocalSite):
+            return dg.SkipReason(on_aws(pipeline))
+        days = landed_files(pipeline, site)[trigger_source(pipeline).name]
         changed = list(_changed(days, seen))[:MOST_RUNS]
         if not changed:
             return dg.SkipReason("no file is new or changed")

@@ -9,6 +9,7 @@ import dagster as dg
 
 from ingestion_assets.dagster_defs.assets import build_asset
 from ingestion_assets.dagster_defs.automation import all_job, landed_sensor
+from ingestion_assets.dagster_defs.curated_assets import build_curated_asset
 from ingestion_assets.dagster_defs.specs import asset_key, source_spec
 from ingestion_assets.dagster_defs.storage import Storage
 from ingestion_assets.pipeline import Pipeline
@@ -25,7 +26,8 @@ def build_definitions(pipelines: Sequence[Pipeline]) -> dg.Definitions:
     jobs, sensors = [], []
     made = {asset_key(pipeline, asset) for pipeline in pipelines for asset in pipeline.assets}
     for pipeline in pipelines:
-        built = [build_asset(pipeline, asset) for asset in pipeline.assets]
+        build = build_asset if pipeline.curation is None else build_curated_asset
+        built = [build(pipeline, asset) for asset in pipeline.assets]
         sources = [source_spec(pipeline, source) for source in pipeline.sources]
         assets += [spec for spec in sources if spec.key not in made]  # else another pipeline's asset is meant
         assets += built

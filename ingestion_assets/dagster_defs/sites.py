@@ -8,21 +8,19 @@ the one that Lambda and Glue run.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from aws_runtime.engines import InputFile, Limits, WrittenFile
+from aws_runtime.engines import InputFile, Limits
 from aws_runtime.errors import RejectedFile
 from aws_runtime.identity import FileIdentity, stem
 from aws_runtime.plan import AssetPlan
 from aws_runtime.step import StepResult, run_step
 from ingestion_assets.asset import IngestionAsset
+from ingestion_assets.dagster_defs.local_files import keep_copy, move, staging_folder, write_json
 from ingestion_assets.pipeline import Pipeline
 from ingestion_assets.plan import asset_plan
 
@@ -172,7 +170,7 @@ class LocalSite:
         record_path = self._record(task.pipeline, task.asset, task.file.identity.digest)
         before = json.loads(record_path.read_text()) if record_path.exists() else {}
         name = stem(task.file.modified, task.file.identity.digest)
-        with self._staging() as staging:
+        with staging_folder(self.root) as staging:
             try:
                 result = run_step(
                     task.plan,
@@ -188,11 +186,11 @@ class LocalSite:
                 record = self._publish(task, result, staging)
         old = {*before.get("outputs", ()), *before.get("quarantine", ()), *before.get("superseded", ())}
         superseded = sorted(old - {*record["outputs"], *record["quarantine"]})
-        _write_json(record_path, {**record, "superseded": superseded})
+        write_json(record_path, {**record, "superseded": superseded})
         for path in superseded:
             Path(path).unlink(missing_ok=True)
         if superseded:
-            _write_json(record_path, record)
+            write_json(record_path, record)
         return record
 
     def _inputs(self, task: Task) -> dict[str, list[InputFile]]:
@@ -232,8 +230,8 @@ class LocalSite:
             "rows_in": result.rows_in,
             "rows_out": result.rows_out,
             "rows_quarantined": result.rows_quarantined,
-            "outputs": _move(result.files, staging / "out", to),
-            "quarantine": _move(result.quarantine, staging / "quarantine", rows),
+            "outputs": move(result.files, staging / "out", to),
+            "quarantine": move(result.quarantine, staging / "quarantine", rows),
             "violations": dict(result.violations),
         }
 
@@ -242,12 +240,9 @@ class LocalSite:
         reason = {"code": error.code, "message": error.reason}
         kept = []
         if not isinstance(error, _UpstreamRejectedError):
-            folder = self.root / task.pipeline.quarantine.name / "rejected" / task.pipeline.name / name
-            copy, why = folder / Path(task.file.key).name, folder / "reason.json"
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.root / task.file.bucket / task.file.key, copy)
-            _write_json(why, {"asset": task.asset.name, "uri": task.file.uri, **reason})
-            kept = sorted([copy.as_posix(), why.as_posix()])
+            folder = rejected_folder(self.root, task.pipeline) / name
+            why = {"asset": task.asset.name, "uri": task.file.uri, **reason}
+            kept = keep_copy(self.root / task.file.bucket / task.file.key, folder, why)
         return {
             "status": "rejected",
             "source": {"uri": task.file.uri, "version": task.file.version},
@@ -265,33 +260,7 @@ class LocalSite:
         runs = self.root / asset.destination.bucket.name / "_runs" / pipeline.name / asset.name
         return runs / f"{digest}.json"
 
-    @contextmanager
-    def _staging(self) -> Iterator[Path]:
-        # Below the root, so that publishing is a rename within one file system.
-        parent = self.root / ".staging"
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
-        for name in ("out", "quarantine", "spill"):
-            (folder / name).mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
-
-def _move(files: Sequence[WrittenFile], base: Path, to: Path) -> list[str]:
-    moved = []
-    for file in files:
-        target = to / Path(file.path).relative_to(base)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Path(file.path).replace(target)
-        moved.append(target.as_posix())
-    return sorted(moved)
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write whole or not at all: a reader never sees half a record."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1, sort_keys=True))
-    part.replace(path)
+def rejected_folder(root: Path, pipeline: Pipeline) -> Path:
+    """Return where a pipeline's rejected files are kept."""
+    return root / pipeline.quarantine.name / "rejected" / pipeline.name

@@ -24,9 +24,8 @@ from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.days import check_days, declared_day
-from ingestion_assets.engines import runtimes
+from ingestion_assets.engines import AS_SQL, choose_engine, runtimes
 from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
-from ingestion_assets.plan import asset_plan
 
 #: Partition keys are dates whatever the folders look like.
 KEY_FORMAT = "%Y-%m-%d"
@@ -155,7 +154,7 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
             "dagster/table_name": table,
             "dagster/uri": f"s3://{to.bucket.name}/{to.prefix}{layout}",
             "dagster/code_references": _code_references(asset.transform, asset.contract),
-            "processor": processor_text(pipeline, asset),
+            "processor": processor_text(pipeline, asset, plan),
             "trigger": trigger_text(pipeline.trigger, curated=pipeline.curation is not None),
         },
         partitions_def=partitions_of(source.partitions),
@@ -164,12 +163,16 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
     )
 
 
-def processor_text(pipeline: Pipeline, asset: IngestionAsset) -> str:
+def processor_text(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> str:
     """Say what runs an asset on AWS: `Lambda (duckdb) up to 256 MiB, Glue (spark) beyond`."""
-    variants = [
-        f"{_RUNNERS[given.processor.kind][1]} ({asset_plan(pipeline, given).engine})"
-        for given in runtimes(asset)
-    ]
+    formats = {given.format.name for given in plan.inputs}
+    foldered = pipeline.curation is not None
+    variants = []
+    for given in runtimes(asset):
+        # Not by its plan: generating SQL takes a second.
+        sql = bool(plan.sql) or given.processor.kind in AS_SQL
+        engine = choose_engine(given, formats, folder_columns=foldered, sql=sql)
+        variants.append(f"{_RUNNERS[given.processor.kind][1]} ({engine})")
     if len(variants) == 1:
         return variants[0]
     if asset.processor.kind == "configured":
