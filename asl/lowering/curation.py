@@ -18,7 +18,7 @@ from asl.integrations import (
     s3_get_object,
     sns_publish,
 )
-from asl.ir import Catcher, Choice, Fail, Pass, Ref, Rule, State, Succeed, Task, Text
+from asl.ir import Catcher, Choice, Fail, Pass, Ref, Retrier, Rule, State, Succeed, Task, Text
 from asl.lowering.assets import TIMEOUT_MARGIN_SECONDS
 from asl.lowering.endings import (
     ALERT,
@@ -55,6 +55,7 @@ from asl.lowering.updates import (
     text,
     update,
 )
+from asl.passes.retries import transient
 from asl.variants import is_function, runner_id, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.pipeline import Pipeline
@@ -77,6 +78,9 @@ JOB_ID = f"($exists({EVENT}.resume) ? {EVENT}.resume : {EXECUTION})"
 PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue PySpark", "glue_sql": "Glue SQL"}
 #: Seconds of the three step functions; moving ten thousand files takes most of what Lambda allows.
 STEP_SECONDS = {"validate": 900, "check": 300, "load": 900}
+#: Another run is replacing a partition. Half an hour on average, as pauses are jittered: longer than the
+#: twenty minutes after which a run that died there is taken for dead (aws_runtime.curation.leases).
+BUSY = Retrier(("PartitionsBusy",), attempts=14, interval_seconds=30, max_delay_seconds=300)
 #: Of a run that ended before a step, its answer.
 _NOTHING_YET = {
     JOB: f"{{'job_id': {JOB_ID}, 'dataset': '', 'processor_type': '', 'files': 0, 'files_rejected': 0}}",
@@ -358,6 +362,7 @@ def _load(pipeline: Pipeline, asset: IngestionAsset) -> Task:
         LOAD,
         f"{{'job': {JOB}, 'record': {RUN}.record}}",
         assign={LOADED[1:]: expression("$states.result.Payload")},
+        retry=(BUSY, *transient(lambda_invoke.INTEGRATION)),
         catch=_catch("load"),
         comment="Publishes the staged files, registers them, loads warehouses",
         next=SUM_UP_STATE,

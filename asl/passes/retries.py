@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asl.ir import Machine, Retrier, State, Task
+from asl.ir import Integration, Machine, Retrier, State, Task
 from asl.states import rewrite
 
 
@@ -17,10 +17,14 @@ def add_retries(machine: Machine) -> Machine:
     def change(state: State) -> State:
         if not isinstance(state, Task) or state.retry:
             return state
-        retry = tuple(
-            Retrier(errors.names, errors.attempts, errors.interval_seconds, errors.max_delay_seconds)
-            for errors in state.integration.transient
-        )
-        return replace(state, retry=retry)
+        return replace(state, retry=transient(state.integration))
 
     return replace(machine, states=rewrite(machine.states, change))
+
+
+def transient(integration: Integration) -> tuple[Retrier, ...]:
+    """Return the retries of what an integration calls transient."""
+    return tuple(
+        Retrier(errors.names, errors.attempts, errors.interval_seconds, errors.max_delay_seconds)
+        for errors in integration.transient
+    )
