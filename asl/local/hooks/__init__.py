@@ -15,6 +15,7 @@ HOOKS = (
     "queueing",
     "queue_polling",
     "s3_events",
+    "s3_ranges",
     "event_targets",
     "glue_jobs",
 )

@@ -276,3 +276,21 @@ def test_an_event_that_cannot_start_its_machine_is_kept(aws):
     send(role(aws, ("states:StartExecution", machine)))
     listed = aws("stepfunctions").list_executions
     until(lambda: listed(stateMachineArn=machine)["executions"])
+
+
+def test_a_range_of_a_version_is_that_part_of_it(aws):
+    s3, bucket = aws("s3"), f"ranges-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")["VersionId"]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"later")
+
+    def read(asked):
+        answer = s3.get_object(Bucket=bucket, Key="k", VersionId=first, Range=asked)
+        return answer["Body"].read(), answer["ContentRange"], answer["ContentLength"]
+
+    assert read("bytes=2-4") == (b"234", "bytes 2-4/10", 3)
+    assert read("bytes=-3") == (b"789", "bytes 7-9/10", 3)
+    assert read("bytes=8-99") == (b"89", "bytes 8-9/10", 2)
+    with pytest.raises(s3.exceptions.ClientError, match="InvalidRange"):
+        read("bytes=10-")
