@@ -82,6 +82,8 @@ def materialize(
     if event.curation:
         at = replace(at, destination=event.curation.destination)
     asked = resolve(event)
+    if merging is not None and len(asked.units) != 1:
+        raise ValueError("curation.write: the files of a run are merged together; their manifest must say so")
     with work_folder() as folder, open_steps(plan, limits(folder), before) as step:
         engine = threading.Semaphore(parallel)
         shared = Shared(plan, event, at, folder, storage.room(folder), step, engine, direct, merging)

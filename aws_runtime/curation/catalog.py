@@ -124,7 +124,7 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
 
 def columns(job: Job) -> list[dict[str, str]]:
     """Return the columns of the table; partition columns are none of them."""
-    stored, contract = serde(job).stored, job.declared.output_contract
+    stored, contract = serde(job).stored, job.table_contract
     return [
         {"Name": column.name, "Type": hive_type(stored(column.type), f"{contract.name}.{column.name}")}
         | ({"Comment": column.description[:255]} if column.description else {})
@@ -134,7 +134,7 @@ def columns(job: Job) -> list[dict[str, str]]:
 
 
 def _type(job: Job, name: str) -> str:
-    contract = job.declared.output_contract
+    contract = job.table_contract
     found = next(column for column in contract.columns if column.name == name)
     return hive_type(found.type, f"{contract.name}.{name}")
 

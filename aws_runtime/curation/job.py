@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
-from aws_runtime.curation import steps
+from aws_runtime.contract import Contract
+from aws_runtime.curation import keyed, steps
 from aws_runtime.curation.config import (
     Config,
     ConfigError,
     TableFormat,
-    WriteMode,
     merged,
     parse,
 )
@@ -67,6 +67,17 @@ class Job:
     def curated(self) -> str:
         """Prefix of the curated files."""
         return f"s3://{self.config.target_bucket}/{self.declared.target_prefix}"
+
+    @property
+    def table_contract(self) -> Contract:
+        """Columns of the curated table: the contract's, and those of the write mode."""
+        contract = self.declared.output_contract
+        return replace(contract, columns=keyed.output_columns(self.config.write_mode, contract))
+
+    @property
+    def merges_files(self) -> bool:
+        """Whether its rows meet those of curated files before they are published."""
+        return self.config.table_format is TableFormat.FILES and self.config.write_mode in keyed.KEYED
 
     @property
     def rejected(self) -> str:
@@ -123,7 +134,7 @@ def open_job(
         {**layer, "dataset": dataset},
     )
     config = _resolved(config, told, environment)
-    _check(config)
+    _check(config, told)
     if arrived and arrived.bucket != config.source_bucket:
         raise ConfigError(
             f"source_bucket: the event tells of {arrived.bucket}, not of {config.source_bucket}"
@@ -214,11 +225,11 @@ def _resolved(config: Config, told: Declared, environment: Mapping[str, str]) ->
     return decode(Config, {**encode(config), **found})
 
 
-def _check(config: Config) -> None:
+def _check(config: Config, told: Declared) -> None:
     steps.check(config.steps)
     if any(character in config.dataset for character in "/\\ ") or not config.dataset:
         raise ConfigError(f"dataset: {config.dataset!r} is no name of a folder")
-    if config.write_mode in (WriteMode.MERGE, WriteMode.SCD2):
-        raise ConfigError(f"write_mode: {config.write_mode} cannot be published by this pipeline")
+    if config.table_format is TableFormat.FILES:
+        keyed.check(config.write_mode, config.keys, told.output_contract, told.partition_by)
     if config.table_format is TableFormat.DELTA:
         raise ConfigError("table_format: this pipeline publishes files; delta cannot be published by it")

@@ -258,6 +258,16 @@ def _manifest(job: Job, good: list[Staged]) -> dict[str, Any]:
     }
 
 
+def _write(job: Job) -> dict[str, Any]:
+    """Return `event.curation.write` (aws_runtime.events)."""
+    return {
+        "mode": job.config.write_mode.value,
+        "keys": list(job.config.keys),
+        "table": job.curated,
+        "existing": f"{job.runs}existing.json",
+    }
+
+
 def _answer(job: Job, outcomes: list[Staged], good: list[Staged]) -> dict[str, Any]:
     errors = [each.error for each in outcomes if each.error is not None]
     answer = {
@@ -272,7 +282,11 @@ def _answer(job: Job, outcomes: list[Staged], good: list[Staged]) -> dict[str, A
         "manifest": f"{job.runs}manifest.json",
         "config": f"{job.runs}config.json",
         # Handed on as it is, as the transform's `event.curation`.
-        "curation": {"destination": f"{job.staging}output/", "steps": encode(job.config.steps)},
+        "curation": {
+            "destination": f"{job.staging}output/",
+            "steps": encode(job.config.steps),
+            **({"write": _write(job)} if job.merges_files else {}),
+        },
     }
     if errors:
         answer |= {"code": errors[0].code, "message": f"{errors[0].reason} ({errors[0].uri})"[:4096]}

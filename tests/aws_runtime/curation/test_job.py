@@ -49,7 +49,18 @@ def test_the_fixture_is_accepted_verbatim() -> None:
     [
         ({"source_bucket": "elsewhere"}, "source_bucket: 'elsewhere' is no bucket of this pipeline"),
         ({"processor_typ": "lambda"}, "did you mean 'processor_type'"),
-        ({"write_mode": "merge", "keys": ["order_id"]}, "write_mode: merge"),
+        (
+            {"write_mode": "merge", "keys": ["order_id", "dt"]},
+            "write_mode: merge needs the partition column 'region' among keys, or a Delta table",
+        ),
+        (
+            {"write_mode": "merge", "keys": ["dt", "region", "id"]},
+            "keys: 'id' is no column of Order; there are",
+        ),
+        (
+            {"write_mode": "scd2", "keys": ["dt", "region", "amount"]},
+            "keys: 'amount' is a float64, by which no row is told from another",
+        ),
         ({"table_format": "delta"}, "table_format"),
         ({"output_format": "xml"}, "output_format: 'xml' is none of parquet, csv, json"),
         ({"dataset": "../x"}, "dataset"),
