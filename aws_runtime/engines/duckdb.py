@@ -31,7 +31,7 @@ from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_database import open_connection, open_database
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_explode import one_scan
-from aws_runtime.engines.duckdb_parquet import read_files
+from aws_runtime.engines.duckdb_parquet import broken_pages_told, column_names, read_files, together
 from aws_runtime.engines.duckdb_quarantine import REASON, RECORD, flag, quarantined_columns
 from aws_runtime.engines.duckdb_write import write_bad, write_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved
@@ -71,6 +71,7 @@ class DuckDBEngine:
     exact: bool = False
     extra: dict[str, dict[str, int]] = field(default_factory=dict)
     uris: set[str] = field(default_factory=set)
+    parquet: list[tuple[str, str]] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
     frames: int = 0
     input_bytes: int = 0
@@ -81,7 +82,9 @@ class DuckDBEngine:
         self.input_bytes += sum(Path(file.path).stat().st_size for file in files)
         name = self._name("read")
         if format.name == "parquet":
-            sql = read_files(self.connection, files)
+            queries = read_files(self.connection, files, contract)
+            self.parquet.extend(queries)
+            sql = together(queries)
         else:
             sql = " UNION ALL ".join(self._json(file, format, contract, name) for file in files)
         return self._view(name, sql or _no_rows(contract))
@@ -106,6 +109,15 @@ class DuckDBEngine:
             tables.append(f"{quote(table)} AS (SELECT * FROM {given})")
         return self._view(self._name("result"), f"WITH {', '.join(tables)} SELECT * FROM ({sql})")
 
+    def rows(self, frame: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a small frame."""
+        found: list[tuple[Any, ...]] = frame.fetchall()
+        return found
+
+    def columns(self, files: Sequence[InputFile]) -> frozenset[str]:
+        """Return the names of the columns of Parquet files."""
+        return frozenset(name for file in files for name in column_names(self.connection, file))
+
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce and split `frame`."""
         types = {name: data_type(kind) for name, kind in zip(frame.columns, frame.types, strict=True)}
@@ -122,7 +134,7 @@ class DuckDBEngine:
         broken = violations(contract, DUCKDB, types, unread)
         flags = [f"{v.predicate} AS {flag(i)}" for i, v in enumerate(broken)]
         judged = self._name("judged")
-        with _reading_again(self):
+        with _reading_again(self), broken_pages_told(self.connection, self.parquet):
             self._judge(judged, f"SELECT {', '.join(['*', *flags])} FROM {typed}")
         bad = [flag(i) for i, v in enumerate(broken) if v.severity is Severity.ERROR]
         if REASON in types:
@@ -150,20 +162,21 @@ class DuckDBEngine:
         stem: str,
     ) -> Written:
         """Set the bad rows of every stage aside, write the good ones, then the bad ones where there are any."""
-        with _reading_again(self):
-            caught = {stage: self._catch(one.token, stage) for stage, one in checked.items()}
-        files = write_good(
-            self.connection,
-            checked[output_stage].valid.alias,
-            contract,
-            partition_by=partition_by,
-            compression=compression,
-            destination=Path(destination),
-            stem=stem,
-        )
-        refused = write_bad(
-            self.connection, [one.view for one in caught.values() if one.bad], Path(quarantine), stem
-        )
+        with broken_pages_told(self.connection, self.parquet):
+            with _reading_again(self):
+                caught = {stage: self._catch(one.token, stage) for stage, one in checked.items()}
+            files = write_good(
+                self.connection,
+                checked[output_stage].valid.alias,
+                contract,
+                partition_by=partition_by,
+                compression=compression,
+                destination=Path(destination),
+                stem=stem,
+            )
+            refused = write_bad(
+                self.connection, [one.view for one in caught.values() if one.bad], Path(quarantine), stem
+            )
         kept, bad = sum(file.rows for file in refused), sum(one.bad for one in caught.values())
         if kept != bad:
             raise RowsNotConserved(f"{bad} rows to quarantine, {kept} written")

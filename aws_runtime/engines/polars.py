@@ -29,12 +29,13 @@ from aws_runtime.engines import (
 )
 from aws_runtime.engines.polars_csv import TOLD, CsvFrame, open_csv
 from aws_runtime.engines.polars_dialect import POLARS, NestedError, data_type, dtype_of, replaced
+from aws_runtime.engines.polars_parquet import broken_pages_told, read_file
 from aws_runtime.engines.polars_record import as_json
 from aws_runtime.engines.polars_sql import Translator
 from aws_runtime.engines.polars_windows import FrameWindows
 from aws_runtime.engines.polars_write import bad_sink, publish, publish_bad, stage_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved, TransformError
-from aws_runtime.formats import csv, parquet
+from aws_runtime.formats import csv
 from aws_runtime.formats.csv_values import local_dialect
 from aws_runtime.plan import FormatPlan, PartitionPlan
 from aws_runtime.rules import Violation, projection, raw_columns, violations
@@ -96,6 +97,7 @@ class PolarsEngine:
     work: Path
     reads: dict[int, _Read] = field(default_factory=dict)
     uris: set[str] = field(default_factory=set)
+    parquet: list[tuple[str, pl.LazyFrame]] = field(default_factory=list)
 
     def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> pl.LazyFrame:  # noqa: A002 - the protocol's name
         """Return the records of all files: CSV as text, Parquet as it is, with the hidden columns."""
@@ -103,7 +105,8 @@ class PolarsEngine:
         dialect = POLARS
         opened: tuple[CsvFrame, ...] = ()
         if format.name == "parquet":
-            frames = [_parquet(file) for file in files]
+            frames = [read_file(file, contract) for file in files]
+            self.parquet.extend((file.uri, frame) for file, frame in zip(files, frames, strict=True))
         else:
             options = csv.Options(**format.options)
             dialect = local_dialect(POLARS, options.habits, replaced)
@@ -196,13 +199,14 @@ class PolarsEngine:
             aside = [one.token.judged.filter(pl.col(_BAD)) for one in checked.values()]
             sinks = [bad_sink(rows_aside, path) for rows_aside, path in zip(aside, bad, strict=True)]
             counts = [_counts(one.token) for one in checked.values()]
-            try:
-                _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
-            except Exception:
-                if not good.crowded:
-                    raise
-                # All rows into one file first; how many partitions there are is known only now.
-                _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
+            with broken_pages_told(self.parquet):
+                try:
+                    _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
+                except Exception:
+                    if not good.crowded:
+                        raise
+                    # All rows into one file first; how many partitions there are is known only now.
+                    _, *done = pl.collect_all([good.sink(rows), *counts, *sinks], engine="streaming")
             counted = {stage: frame.row(0, named=True) for stage, frame in zip(checked, done, strict=False)}
             written = _ledger(checked, counted)
             told = [
@@ -226,18 +230,6 @@ def _flag(index: int) -> str:
 def _no_rows(contract: Contract) -> pl.LazyFrame:
     columns = {c.name: dtype_of(POLARS.type_name(c.type)) for c in contract.columns}
     return pl.LazyFrame(schema={**columns, **_HIDDEN})
-
-
-def _parquet(file: InputFile) -> pl.LazyFrame:
-    parquet.verify(file.path, file.uri)
-    frame = pl.scan_parquet(
-        file.path, row_index_name=SOURCE_ROW, row_index_offset=1, hive_partitioning=False, glob=False
-    )
-    try:
-        frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
-    return frame.with_columns(pl.col(SOURCE_ROW).cast(pl.Int64), pl.lit(file.uri).alias(SOURCE_URI))
 
 
 def _plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:

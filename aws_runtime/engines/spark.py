@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +32,10 @@ from aws_runtime.engines import (
     spark_json,
 )
 from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
+from aws_runtime.engines.spark_faults import broken_files_told
 from aws_runtime.engines.spark_files import groups, shown_path, spark_path
 from aws_runtime.engines.spark_json import ABSENT, BLOCK, EXTRA, LINE, SOURCE_ERROR, SOURCE_TEXT
-from aws_runtime.engines.spark_parquet import read_parquet
+from aws_runtime.engines.spark_parquet import column_names, read_parquet
 from aws_runtime.engines.spark_session import session, settled
 from aws_runtime.engines.spark_survey import extra_columns, judge_columns, numbered, survey
 from aws_runtime.engines.spark_write import write_quarantine, write_valid
@@ -105,6 +106,7 @@ class SparkEngine:
         self.cached: list[DataFrame] = []
         # By id, so each frame is kept: another one could get its id.
         self.reads: dict[int, Read] = {}
+        self.parquet: list[tuple[Sequence[InputFile], Callable[..., DataFrame]]] = []
 
     def release(self) -> None:
         """Drop what the step cached."""
@@ -119,7 +121,10 @@ class SparkEngine:
     def read(self, files: Sequence[InputFile], format: FormatPlan, contract: Contract) -> DataFrame:  # noqa: A002
         """Return the records of `files`: text leaves of JSON, typed columns of Parquet."""
         if format.name == "parquet":
-            return read_parquet(self.spark, files, contract)
+            read = functools.partial(read_parquet, self.spark, contract=contract)
+            self.parquet.append((files, read))
+            with broken_files_told([(files, read)]):
+                return read(files)
         return (self._read_csv if format.name == "csv" else self._read_json)(files, format, contract)
 
     def _read_csv(self, files: Sequence[InputFile], plan: FormatPlan, contract: Contract) -> DataFrame:
@@ -174,6 +179,14 @@ class SparkEngine:
         finally:
             for view in views.values():
                 self.spark.catalog.dropTempView(view)
+
+    def rows(self, frame: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a small frame."""
+        return [tuple(row) for row in frame.collect()]
+
+    def columns(self, files: Sequence[InputFile]) -> frozenset[str]:
+        """Return the names of the columns of Parquet files."""
+        return column_names(self.spark, files)
 
     def check(self, frame: Any, contract: Contract, stage: str) -> Checked:
         """Coerce the columns, judge every row, and split by the verdict."""
@@ -233,26 +246,27 @@ class SparkEngine:
         rows_in: dict[str, int] = {}
         bad: dict[str, int] = {}
         broken: dict[str, int] = {}
-        for stage, part in checked.items():
-            counts = _count(part.token)
-            rows_in[stage], bad[stage] = counts[0], counts[1]
-            ids = (f"{stage}.{v.id}" for v in part.token.found)
-            broken |= {rule: count for rule, count in zip(ids, counts[3:], strict=True) if count}
-            if counts[2]:
-                broken[f"{stage}.{MALFORMED}"] = counts[2]
-            for column, count in part.token.extra.items():
-                broken[f"{stage}.extra_column.{column}"] = count
-        files = write_valid(
-            checked[output_stage].valid,
-            contract,
-            partition_by=partition_by,
-            compression=compression,
-            destination=destination,
-            stem=stem,
-        )
-        kept = write_quarantine(
-            [part.quarantined for stage, part in checked.items() if bad[stage]], quarantine, stem
-        )
+        with broken_files_told(self.parquet):
+            for stage, part in checked.items():
+                counts = _count(part.token)
+                rows_in[stage], bad[stage] = counts[0], counts[1]
+                ids = (f"{stage}.{v.id}" for v in part.token.found)
+                broken |= {rule: count for rule, count in zip(ids, counts[3:], strict=True) if count}
+                if counts[2]:
+                    broken[f"{stage}.{MALFORMED}"] = counts[2]
+                for column, count in part.token.extra.items():
+                    broken[f"{stage}.extra_column.{column}"] = count
+            files = write_valid(
+                checked[output_stage].valid,
+                contract,
+                partition_by=partition_by,
+                compression=compression,
+                destination=destination,
+                stem=stem,
+            )
+            kept = write_quarantine(
+                [part.quarantined for stage, part in checked.items() if bad[stage]], quarantine, stem
+            )
         if sum(file.rows for file in kept) != sum(bad.values()):
             raise RowsNotConserved(f"{sum(bad.values())} rows to quarantine, {kept} written")
         return Written(

@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 quote = SPARK.quote
+_HIDDEN = (SOURCE_ROW, SOURCE_URI, SOURCE_ERROR, SOURCE_TEXT)
 
 
-def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Contract) -> DataFrame:
+def read_parquet(
+    spark: SparkSession, files: Sequence[InputFile], contract: Contract, *, ignore: bool = False
+) -> DataFrame:
     """Return the rows of `files`; of no file, none, in the contract's types.
+
+    Args:
+        spark: The session.
+        files: Parquet files.
+        contract: Of their rows.
+        ignore: Whether to pass over pages that cannot be read, to find out where they are.
 
     Raises:
         RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName; PartitionContradicted
@@ -44,6 +53,9 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
         _verify(file)
     names = {shown_path(spark_path(file.path) or file.path): file.uri for file in files}
     reader = spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+    # Else a page that is not what was written may decode all the same, to other values.
+    reader = reader.option("parquet.page.verify-checksum.enabled", "true")
+    reader = reader.option("ignoreCorruptFiles", str(ignore).lower())
     # Spark shows a file's path URL-encoded, but for the plus sign.
     name = f.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
     known = f.create_map(*(f.lit(part) for pair in names.items() for part in pair))
@@ -54,10 +66,9 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
         return merged.parquet(*paths).select("*", position, known[name].alias(SOURCE_URI), *hidden)
 
     try:
-        if not any(file.partition for file in files):
-            frames = [read(group, merge=False) for group in groups(files)]
-            return functools.reduce(lambda left, right: left.unionByName(right), frames)
-        return _in_folders(files, read)
+        if len(files) == 1 and not files[0].partition:
+            return read(groups(files)[0], merge=False)
+        return _in_folders(files, read, contract)
     except (AnalysisException, Py4JJavaError) as error:
         if not re.search("corrupted file|is not a Parquet file|Unable to infer schema", str(error)):
             raise
@@ -67,8 +78,23 @@ def read_parquet(spark: SparkSession, files: Sequence[InputFile], contract: Cont
         ) from error
 
 
-def _in_folders(files: Sequence[InputFile], read: Callable[..., DataFrame]) -> DataFrame:
-    """Read files that lie in Hive folders; their columns are united by name, as they may have evolved."""
+def column_names(spark: SparkSession, files: Sequence[InputFile]) -> frozenset[str]:
+    """Return the names of the columns of files, without those of their folders.
+
+    Raises:
+        RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName.
+    """
+    found: set[str] = set()
+    for file in files:
+        _verify(file)
+        # One by one: together they have one type a column, or none.
+        reader = spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
+        found.update(reader.parquet(spark_path(file.path) or file.path).columns)
+    return frozenset(found)
+
+
+def _in_folders(files: Sequence[InputFile], read: Callable[..., DataFrame], contract: Contract) -> DataFrame:
+    """Read files whose columns are united by name, as they may have evolved, with those of their folders."""
     from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - the compiler has no pyspark
     from pyspark.errors import AnalysisException, PySparkException  # noqa: PLC0415 - the compiler has no pyspark
 
@@ -84,6 +110,9 @@ def _in_folders(files: Sequence[InputFile], read: Callable[..., DataFrame]) -> D
         frames = [read([spark_path(file.path) or file.path], merge=False) for file in files]
         for frame, file in zip(frames, files, strict=True):
             _check_folder(frame, file)
+    # What else a file holds is not read: types that differ there are nobody's fault.
+    wanted = {*(c.name for c in contract.columns), *names, *_HIDDEN}
+    frames = [frame.select(*(quote(n) for n in frame.columns if n in wanted)) for frame in frames]
     frames = [_with_folders(frame, files, names) for frame in frames]
     try:
         return functools.reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), frames)
