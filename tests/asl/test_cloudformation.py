@@ -77,6 +77,8 @@ def test_shared_resources_appear_once():
         "ClimateBucket",
         "InputBucket",
         "LandingBucket",
+        "MyCuratedZoneBucket",
+        "MyLandingZoneBucket",
         "OutputBucket",
         "PostWorkflowIngestionBucket",
         "PreWorkflowIngestionBucket",
@@ -97,6 +99,7 @@ def test_only_trigger_buckets_send_events():
     assert sending == {
         "InputBucket",
         "LandingBucket",
+        "MyLandingZoneBucket",
         "PreWorkflowIngestionBucket",
         "SensorsBucket",
         "ShopBucket",
@@ -189,7 +192,9 @@ def test_tables_of_the_front_door():
         "DiamondTracking": [("file_id", "HASH")],
         "NdjsonToParquetBatches": [("date", "HASH"), ("batch", "RANGE")],
         "NdjsonToParquetTracking": [("file_id", "HASH")],
+        "OrderTotalsTracking": [("file_id", "HASH")],
         "OrdersEtlTracking": [("file_id", "HASH")],
+        "ParquetIngestionTracking": [("file_id", "HASH")],
         "PreWorkflowIngestionWorkflowMetadata": [("prefix", "HASH")],
         "PreWorkflowIngestionWorkflowStatus": [("file_id", "HASH"), ("version", "RANGE")],
     }
@@ -254,12 +259,13 @@ def test_event_pattern_takes_the_sources_keys_only():
     keys = {
         name: p["EventPattern"]["detail"]["object"]["key"]
         for name, p in of("AWS::Events::Rule").items()
-        if "EventPattern" in p
+        if p.get("EventPattern", {}).get("source") == ["aws.s3"]
     }
     assert keys == {
         "CustomerValueRule": [{"wildcard": "baskets/*.json"}, {"wildcard": "baskets/*.json.gz"}],
         "DiamondRule": [{"prefix": "readings/"}],
         "OrdersEtlRule": [{"prefix": "orders/"}],
+        "ParquetIngestionRule": [{"wildcard": "orders/*_SUCCESS"}],
     }
 
 

@@ -34,7 +34,7 @@ PIPELINES = {pipeline.name: pipeline for pipeline in (*discover(), *discover("te
 def test_golden(name, tmp_path, update_golden):
     """Every pipeline exported alone: what a change does to production."""
     export(compile_pipelines([PIPELINES[name]]), tmp_path)
-    made = {path: data for path, data in files(tmp_path).items() if path.endswith(".json")}
+    made = {path: data for path, data in files(tmp_path).items() if path.endswith((".json", ".sql"))}
     del made["manifest.json"]
     flat = {path.removeprefix(f"{name}/"): data for path, data in made.items()}
     compare(flat, GOLDEN / name, update=update_golden)

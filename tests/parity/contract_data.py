@@ -22,6 +22,7 @@ TEXT = DataType("string")
 Wishes = Mapping[str, tuple[str, ...]]
 #: Texts of the form that identities have in the pipelines, and codes of countries.
 IDS = ("DE", "CH", *(f"S-{number:07}" for number in range(1, 1000)))
+NUMBERS = tuple(f"C{number:05}" for number in range(1, 100))
 
 STRINGS = (
     *(f"{name}@example.com" for name in "abcdefgh"),     "a@example.com", "P-0001", "", " ", "x", "Zoë", "O'Neil", 'say "hi"', "back\\slash", "$5 ${x} \\u0041",
@@ -65,7 +66,7 @@ def wishes(contract: Contract) -> Wishes:
     """Texts that keep the rules of an output's columns, by name: without them, hardly any row would."""
     found: dict[str, tuple[str, ...]] = {}
     for column in contract.columns:
-        texts = IDS if column.unique else (*STRINGS, *IDS)
+        texts = IDS if column.unique else (*STRINGS, *IDS, *NUMBERS)
         for rule in column.rules if column.type.name == "string" else ():
             if rule.check == "isin":
                 texts = tuple(rule.args["allowed_values"])

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from contract_data import Wishes, csv_file, line, value, wishes
+from contract_data import Wishes, csv_file, line, value, wished, wishes
 from step_outcome import assert_equal
 
 from aws_runtime.engines import InputFile
@@ -42,7 +42,11 @@ def write_input(
     else:
         path = folder / f"{given.name}.parquet"
         rows = [
-            {c.name: value(rng, c.type, badness / 2 if c.nullable else 0) for c in given.contract.columns}
+            {
+                c.name: wished(rng, c.name, c.type, wanted or {})
+                or value(rng, c.type, badness / 2 if c.nullable else 0)
+                for c in given.contract.columns
+            }
             for _ in range(count)
         ]
         pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(given.contract)), path)

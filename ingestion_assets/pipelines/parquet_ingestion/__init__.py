@@ -1,0 +1,1 @@
+"""Delivered Parquet, curated by a machine that is configured at run time."""
