@@ -11,7 +11,7 @@ from typing import Any
 from aws_runtime import storage
 from aws_runtime.codec import encode
 from aws_runtime.curation.job import Job
-from aws_runtime.curation.judging import judge_staged
+from aws_runtime.curation.judging import judge_staged, thresholds
 from aws_runtime.curation.output_rules import OutputFile, OutputReport, judge_output
 from aws_runtime.errors import RejectedFile
 from aws_runtime.events import S3Object
@@ -53,7 +53,7 @@ def check_output(job: Job, record: str) -> dict[str, Any]:
     """
     found, outputs = staged_files(job, record)
     files = storage.each(lambda entry: _read(job, entry["uri"]), outputs) if outputs else []
-    report = judge_output(files, job.config.dq_rules, job.partitions)
+    report = judge_output(files, thresholds(job.config), job.partitions)
     broken = [encode(one) for one in report.broken]
     if found["status"] == "rejected":
         broken.insert(0, found["reason"])

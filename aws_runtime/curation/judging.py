@@ -7,12 +7,14 @@ partition of a landed file or `RejectedFile`; what the thresholds ask of a writt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aws_runtime.curation.columns import check_columns
 from aws_runtime.curation.compliance import comply
-from aws_runtime.curation.config import Config
+from aws_runtime.curation.config import Config, DqRules, WriteMode
 from aws_runtime.curation.declared import Declared
 from aws_runtime.curation.footer import Footer, ReadRange, read_footer
+from aws_runtime.curation.keyed import VALID_TO
 from aws_runtime.curation.output_rules import OutputFile
 from aws_runtime.curation.paths import partition_values
 from aws_runtime.errors import RejectedFile
@@ -79,3 +81,11 @@ def judge_staged(told: Declared, below: str, uri: str, *, size: int, read: ReadR
     except RejectedFile as error:
         return OutputFile(uri, footer, partition, f"{error.code}: {error.reason}")
     return OutputFile(uri, footer, partition)
+
+
+def thresholds(config: Config) -> DqRules:
+    """Return the rules that a run's output keeps: of scd2, `valid_to` is null in each row that is current."""
+    rules = config.dq_rules
+    if config.write_mode is not WriteMode.SCD2:
+        return rules
+    return replace(rules, max_null_pct_by_column={VALID_TO: 1.0, **rules.max_null_pct_by_column})

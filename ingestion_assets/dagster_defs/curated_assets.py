@@ -104,6 +104,7 @@ def _found(run: CuratedRun) -> Iterator[tuple[str, Any]]:
     yield "rows_in", ledger.rows_in
     yield "rows_out", ledger.rows_out
     yield "rows_quarantined", ledger.rows_quarantined
+    yield from run.met.items()
     yield "configuration", dg.MetadataValue.json(encode(run.config))
     if run.report is not None:
         yield "null_shares", null_shares(run)

@@ -6,7 +6,7 @@ Apart from what makes it, so that definitions load without that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 
@@ -25,6 +25,7 @@ class CuratedRun:
         ledger: Counts, the files written, and the rejected files.
         report: What the thresholds found; None where nothing was written.
         counted: `rows_out` and `rows_quarantined` as counted in the files written.
+        met: Of merge and scd2: `rows_existing` of the partitions before, and `rows_merged` by which they do not grow.
         partitions: Of the rows written, as folders.
         samples: Quarantined rows.
         schema: Columns as written.
@@ -37,6 +38,7 @@ class CuratedRun:
     ledger: Ledger
     report: OutputReport | None = None
     counted: Mapping[str, int] | None = None
+    met: Mapping[str, int] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()
     schema: dg.TableSchema | None = None

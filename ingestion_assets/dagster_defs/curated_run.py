@@ -19,20 +19,22 @@ from typing import Any
 
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation.built_in import prepared
-from aws_runtime.curation.config import Config, ConfigError, ProcessorType, TableFormat
+from aws_runtime.curation.config import ConfigError, ProcessorType, TableFormat
 from aws_runtime.curation.footer import ReadRange
 from aws_runtime.curation.job import Job, open_job
-from aws_runtime.curation.judging import judge_landed, judge_staged
+from aws_runtime.curation.judging import judge_landed, judge_staged, thresholds
+from aws_runtime.curation.keyed import row_contract
+from aws_runtime.curation.merging import Keyed, TableDiffers, local_files, meet
 from aws_runtime.curation.output_rules import OutputReport, judge_output
-from aws_runtime.engines import InputFile, Limits
+from aws_runtime.engines import Engine, InputFile, Limits
 from aws_runtime.errors import RejectedFile
 from aws_runtime.identity import combined_digest, stem
 from aws_runtime.partitions import partition_folder
 from aws_runtime.plan import AssetPlan
-from aws_runtime.step import StepResult, run_step
+from aws_runtime.step import Meet, StepResult, run_step
 from ingestion_assets.curation_plan import curated_nodes, declared_of
 from ingestion_assets.dagster_defs.curated_outcome import CuratedRun, RunFailedError
-from ingestion_assets.dagster_defs.curated_table import KEYED, Publication, Staged, Table
+from ingestion_assets.dagster_defs.curated_table import Publication, Staged, Table
 from ingestion_assets.dagster_defs.ledger import Ledger, Rejection
 from ingestion_assets.dagster_defs.local_files import keep_copy, staging_folder
 from ingestion_assets.dagster_defs.quarantine import count_rows, preview, read_samples, written_schema
@@ -139,8 +141,6 @@ def _opened(root: Path, pipeline: Pipeline, given: Mapping[str, Any]) -> Job:
     job, arrived = open_job(event, told, environment, parameter)
     if arrived is not None:
         raise ConfigError("input: an event starts runs on AWS; here a run takes a configuration")
-    if job.config.write_mode in KEYED:
-        raise ConfigError(f"write_mode: {job.config.write_mode} cannot be published by this pipeline")
     if job.config.table_format is TableFormat.DELTA:
         raise ConfigError("table_format: this pipeline publishes files; delta cannot be published by it")
     return job
@@ -196,20 +196,22 @@ def _made(
 ) -> CuratedRun:
     """Transform the good files into the staging folder, judge what was made, and publish it."""
     config = work.job.config
-    plan, sql = _plan(work.pipeline, config)
+    plan, sql = _plan(work.pipeline, work.job)
     try:
         result = _transformed(work, plan, good, staging)
     except RejectedFile as error:
         raise RunFailedError(error.code, f"{error.reason} ({error.uri})", found) from error
+    except TableDiffers as error:
+        raise RunFailedError("TableDiffers", str(error), found) from error
     run = _described(replace(found, sql=sql), plan, result)
-    report = _report(work, result, staging / "out")
-    run = replace(run, report=report)
-    if report.broken:
-        message = "; ".join(each.message for each in report.broken)
-        raise RunFailedError(report.broken[0].code, message, run)
+    out = staging / ("merged" if work.job.merges_files else "out")
+    run = replace(run, report=_report(work, result, out))
+    if run.report and run.report.broken:
+        message = "; ".join(each.message for each in run.report.broken)
+        raise RunFailedError(run.report.broken[0].code, message, run)
     publication = Publication(
         staged=[
-            Staged(Path(file.path), Path(file.path).relative_to(staging / "out").as_posix(), file.rows)
+            Staged(Path(file.path), Path(file.path).relative_to(out).as_posix(), file.rows)
             for file in result.files
         ],
         quarantine=[Path(file.path) for file in result.quarantine],
@@ -217,7 +219,7 @@ def _made(
         landed=work.landed,
         mode=config.write_mode,
         form=config.output_format,
-        contract=work.job.declared.output_contract,
+        contract=plan.output.contract,
         last=encode(replace(run.ledger, outputs=(), quarantine=())),
     )
     outputs, quarantine = work.table.publish(publication)
@@ -226,20 +228,23 @@ def _made(
     return replace(run, ledger=ledger, rows_of_table=_rows_of(work.table))
 
 
-def _plan(pipeline: Pipeline, config: Config) -> tuple[AssetPlan, str]:
+def _plan(pipeline: Pipeline, job: Job) -> tuple[AssetPlan, str]:
     """Return the plan that runs here, and the SQL that `glue_sql` runs on AWS.
 
     DuckDB runs every processor's rows on a laptop; of `glue_sql` it runs the query instead of the function.
     """
     _, asset = curated_nodes(pipeline)
-    plan = asset_plan(pipeline, asset)
-    if config.processor_type is not ProcessorType.GLUE_SQL:
-        return plan, ""
-    from ingestion_assets.sql import for_duckdb  # noqa: PLC0415 - SQLFrame takes long to load, few need it
+    plan, sql = asset_plan(pipeline, asset), ""
+    if job.merges_files:
+        rows = row_contract(plan.output.contract, job.config.keys, plan.output.partition_by)
+        plan = replace(plan, output=replace(plan.output, contract=rows))
+    if job.config.processor_type is ProcessorType.GLUE_SQL:
+        from ingestion_assets.sql import for_duckdb  # noqa: PLC0415 - SQLFrame takes long to load, few need it
 
-    variant = next(each for each in runtimes(asset) if each.processor.kind == "glue_sql")
-    sql = asset_plan(pipeline, variant).sql
-    return replace(plan, sql=for_duckdb(sql)), sql
+        variant = next(each for each in runtimes(asset) if each.processor.kind == "glue_sql")
+        sql = asset_plan(pipeline, variant).sql
+        plan = replace(plan, sql=for_duckdb(sql))
+    return plan, sql
 
 
 def _transformed(
@@ -248,20 +253,43 @@ def _transformed(
     files = [
         InputFile(str(work.root / file.bucket / file.key), file.uri, partition) for file, partition in good
     ]
-    steps = work.job.config.steps
+    steps, moment = work.job.config.steps, max(file.modified for file, _ in good)
+    # Of what the run reads, so that one that is repeated writes the same names.
+    name = stem(moment, combined_digest(file.identity.digest for file, _ in good))
     return run_step(
         plan,
         {plan.inputs[0].name: files},
         destination=str(staging / "out"),
         quarantine=str(staging / "quarantine"),
-        # Of what the run reads, so that one that is repeated writes the same names.
-        stem=stem(
-            max(file.modified for file, _ in good),
-            combined_digest(file.identity.digest for file, _ in good),
-        ),
+        stem=name,
         limits=Limits(4 * STEP_MEMORY_BYTES, os.cpu_count() or 1, str(staging / "spill")),
         before=prepared(encode(steps)) if steps else None,
+        meet=_meeting(work, plan, moment, staging, name) if work.job.merges_files else None,
     )
+
+
+def _meeting(work: _Work, plan: AssetPlan, moment: datetime, staging: Path, name: str) -> Meet:
+    """Return what makes of the run's files those of the partitions that they touch."""
+    for folder in ("merged", "scratch"):
+        (staging / folder).mkdir()
+
+    def met(engine: Engine, result: StepResult) -> StepResult:
+        done = meet(
+            engine,
+            plan,
+            Keyed(work.job.config.write_mode, work.job.config.keys, moment),
+            incoming=result.files,
+            existing=local_files(
+                work.table.folder, result.files, plan.output.contract, plan.output.partition_by
+            ),
+            destination=str(staging / "merged"),
+            scratch=str(staging / "scratch"),
+            stem=name,
+        )
+        counts = {"rows_existing": done.rows_existing, "rows_merged": done.rows_merged}
+        return replace(result, files=done.files, met=counts)
+
+    return met
 
 
 def _described(found: CuratedRun, plan: AssetPlan, result: StepResult) -> CuratedRun:
@@ -277,8 +305,12 @@ def _described(found: CuratedRun, plan: AssetPlan, result: StepResult) -> Curate
             rows_quarantined=result.rows_quarantined,
             violations=dict(result.violations),
         ),
+        met=result.met,
         counted={
-            "rows_out": count_rows(files, _open),
+            # Of a table's partitions with their new content, the run's own rows.
+            "rows_out": count_rows(files, _open)
+            - result.met.get("rows_existing", 0)
+            + result.met.get("rows_merged", 0),
             "rows_quarantined": count_rows(quarantine, _open),
         },
         partitions=tuple(sorted(folder.removesuffix("/") for folder in folders)),
@@ -295,7 +327,7 @@ def _report(work: _Work, result: StepResult, out: Path) -> OutputReport:
         with _ranges(path) as read:
             below = path.relative_to(out).as_posix()
             files.append(judge_staged(work.job.declared, below, below, size=path.stat().st_size, read=read))
-    return judge_output(files, work.job.config.dq_rules, work.job.partitions)
+    return judge_output(files, thresholds(work.job.config), work.job.partitions)
 
 
 def _rows_of(table: Table) -> int:

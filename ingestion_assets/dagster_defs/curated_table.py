@@ -19,11 +19,9 @@ from aws_runtime.codec import decode, encode
 from aws_runtime.contract import Contract
 from aws_runtime.curation.config import OutputFormat, WriteMode
 from aws_runtime.curation.convert import encoded
+from aws_runtime.curation.keyed import KEYED
 from ingestion_assets.dagster_defs.local_files import write_json
 from ingestion_assets.dagster_defs.sites import LandedFile
-
-#: Modes that bring new files to the rows that are there; others make their rows anew from all files.
-KEYED = (WriteMode.MERGE, WriteMode.SCD2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,10 @@ class Table:
         return replace(found, pending=())
 
     def taken(self, mode: WriteMode, landed: Sequence[LandedFile]) -> list[LandedFile]:
-        """Return the landed files that a run takes: those whose rows it would not double."""
+        """Return the landed files that a run takes: those whose rows it would not double.
+
+        Keyed modes bring new files to the rows that are there; the others make their rows anew from all.
+        """
         runs = self.record().runs
         keys = {file.key for file in landed}
         held: dict[str, str] = {}
