@@ -77,7 +77,7 @@ def _encode(rows: list[Row], index: int, day: date | None) -> bytes:
     table = pa.table({name: pa.array([row.get(name) for row in rows], COLUMNS[name]) for name in names})
     if day is not None:
         table = table.append_column("dt", pa.array([day] * len(rows), pa.date32()))
-    return _parquet(table, compression=("snappy", "zstd", "gzip", "none")[index % 4], row_group_size=64)
+    return _parquet(table, compression=("snappy", "zstd", "gzip", "none")[index // 2 % 4], row_group_size=64)
 
 
 def _parquet(table: pa.Table, **options: Any) -> bytes:
