@@ -35,7 +35,7 @@ from aws_runtime.curation.delta_sql import (
     table_columns,
     transaction_id,
 )
-from aws_runtime.curation.write_modes import IS_CURRENT, VALID_FROM, VALID_TO
+from aws_runtime.curation.keyed import IS_CURRENT, VALID_FROM, VALID_TO
 from aws_runtime.engines import Limits
 from aws_runtime.engines.duckdb_dialect import quote, text, type_name
 
@@ -73,6 +73,7 @@ class _Write:
     job_id: str
     event_time: datetime
     options: Mapping[str, str]
+    ready: Callable[[], None]
 
     @property
     def properties(self) -> CommitProperties:
@@ -94,6 +95,7 @@ def write_delta(
     job_id: str,
     event_time: datetime,
     limits: Limits | None = None,
+    ready: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> DeltaCommit:
     """Write a run's files into a Delta table, in one commit; the table is made where there is none.
@@ -108,6 +110,7 @@ def write_delta(
         job_id: The run; writing it again changes nothing.
         event_time: Since when the rows are true, for scd2; with a zone it is taken to UTC.
         limits: Memory, threads, and where to spill; by default what the function has.
+        ready: Called once the table is there and has the columns, before the commit of the rows.
         sleep: For tests.
 
     Raises:
@@ -115,7 +118,7 @@ def write_delta(
     """
     check(contract, mode, keys, partition_by)
     write = _Write(
-        table_uri.rstrip("/"), contract, mode, keys, partition_by, job_id, _utc(event_time), _options()
+        table_uri.rstrip("/"), contract, mode, keys, partition_by, job_id, _utc(event_time), _options(), ready
     )
     given = limits or _own_limits()
     with (
@@ -140,6 +143,7 @@ def _settled(rows: Any, write: _Write, count: int, sleep: Callable[[float], None
             if table.transaction_version(transaction_id(write.job_id)) is not None:
                 return DeltaCommit(table.version(), count, repeated=True)
             added |= dict.fromkeys(_evolved(table, write))
+            write.ready()
             if count:
                 before = table.version()
                 _WRITERS[write.mode](rows, table, write)
@@ -343,7 +347,7 @@ def _options() -> dict[str, str]:
     Commits are conditional puts, which S3 has since 2024, so no lock table is needed.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
-    options = {"conditional_put": "etag"}
+    options = {"aws_conditional_put": "etag"}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         options |= {"aws_endpoint": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}

@@ -10,14 +10,8 @@ from collections.abc import Sequence
 
 from aws_runtime.contract import Column, Contract, DataType, Field
 from aws_runtime.curation.config import WriteMode
-from aws_runtime.curation.write_modes import IS_CURRENT, VALID_FROM, VALID_TO
+from aws_runtime.curation.keyed import HISTORY, output_columns
 
-#: Columns that SCD2 adds to a contract's.
-HISTORY = (
-    Column(VALID_FROM, DataType("timestamp"), nullable=True),
-    Column(VALID_TO, DataType("timestamp"), nullable=True),
-    Column(IS_CURRENT, DataType("boolean"), nullable=True),
-)
 #: Marks the row of a merge's source that only closes the row that is there.
 CLOSES = "__closes"
 #: The view of a run's rows.
@@ -59,13 +53,11 @@ def table_columns(contract: Contract, mode: WriteMode) -> tuple[Column, ...]:
     Raises:
         DeltaWriteError: A column of the contract is named as one that SCD2 adds.
     """
-    if mode is not WriteMode.SCD2:
-        return contract.columns
-    added = {column.name for column in HISTORY}
+    added = {column.name for column in HISTORY} if mode is WriteMode.SCD2 else set()
     for column in contract.columns:
         if column.name.lower() in added:
             raise DeltaWriteError(f"scd2 adds the column {column.name!r}, which {contract.name} has already")
-    return (*contract.columns, *HISTORY)
+    return output_columns(mode, contract)
 
 
 def check(contract: Contract, mode: WriteMode, keys: Sequence[str], partition_by: Sequence[str]) -> None:

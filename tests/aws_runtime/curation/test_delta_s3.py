@@ -1,0 +1,181 @@
+"""A Delta table on S3: the function writes a run once, whoever else writes, and wherever it is cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import curation_world as world
+import duckdb
+import pytest
+
+from aws_runtime import storage
+from aws_runtime.codec import encode
+from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.curation import delta_log, delta_run, leases
+from aws_runtime.curation.config import WriteMode
+from aws_runtime.curation.delta import read_delta, write_delta
+from aws_runtime.curation.delta_run import DeltaRun
+from aws_runtime.handlers import load_delta
+from aws_runtime.plan import AssetPlan, OutputPlan, PartitionPlan
+
+ORDERS = Contract(
+    "Order",
+    (
+        Column("order_id", DataType("string")),
+        Column("amount", DataType("float64"), nullable=True),
+        Column("dt", DataType("date")),
+        Column("region", DataType("string")),
+    ),
+)
+BY = (PartitionPlan("dt", "dt"), PartitionPlan("region", "region"))
+PLAN = AssetPlan("shop", "orders", "m:f", (), OutputPlan(ORDERS, BY))
+CONTEXT = SimpleNamespace(
+    function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:f", aws_request_id="1"
+)
+FOLDER = "dt=2024-07-02/region=eu/"
+Row = tuple[str, float | None]
+
+
+@pytest.fixture
+def bucket(local_aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name, value in {
+        "AWS_ENDPOINT_URL": local_aws.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_REGION": "eu-west-1",
+        "POWERTOOLS_SERVICE_NAME": "shop",
+    }.items():
+        monkeypatch.setenv(name, value)
+    storage.s3.cache_clear()
+    monkeypatch.setattr(load_delta, "load_plan", lambda: PLAN)
+    name = f"curated-{uuid.uuid4().hex[:12]}"
+    storage.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    yield name
+    storage.s3.cache_clear()
+
+
+def staged(
+    bucket: str, job: str, rows: list[Row], mode: WriteMode = WriteMode.APPEND, folder: str = FOLDER
+) -> DeltaRun:
+    """Stage rows as a transform does, and return what is asked of the table."""
+    runs = f"s3://{bucket}/_runs/shop/orders/{job}/"
+    staging = f"s3://{bucket}/_staging/shop/{job}/output/"
+    uri = f"{staging}{folder}part-{job}.zstd.parquet"
+    ids, amounts = [row[0] for row in rows], [row[1] for row in rows]
+    body = world.orders(*ids, amount=amounts) if rows else world.orders()
+    world.put(*storage.parse_uri(uri), body)
+    storage.put_json(f"{runs}files.json", {"outputs": [{"uri": uri, "rows": len(rows)}]})
+    storage.put_json(f"{runs}record.json", {"status": "completed", "files": f"{runs}files.json"})
+    return DeltaRun(
+        job_id=job,
+        event_time="2024-07-02T10:00:00+00:00",
+        table=f"s3://{bucket}/orders/",
+        runs=runs,
+        staging=staging,
+        locks=f"s3://{bucket}/_runs/shop/",
+        mode=mode,
+        keys=("order_id",) if mode in (WriteMode.MERGE, WriteMode.SCD2) else (),
+        record=f"{runs}record.json",
+    )
+
+
+def write(run: DeltaRun) -> dict[str, Any]:
+    answer: dict[str, Any] = load_delta.handler({"load": encode(run)}, CONTEXT)
+    return answer
+
+
+def table(bucket: str, columns: str = "order_id, amount") -> list[Any]:
+    with duckdb.connect() as connection:
+        rows = read_delta(f"s3://{bucket}/orders/", f"SELECT {columns} FROM t")
+        return sorted(connection.from_arrow(rows).fetchall(), key=repr)
+
+
+@pytest.mark.parametrize("mode", WriteMode)
+def test_each_mode_writes_a_run_once(bucket: str, mode: WriteMode) -> None:
+    first = staged(bucket, "job-1", [("a", 1.0), ("b", 2.0)], mode)
+    second = staged(bucket, "job-2", [("b", 3.0), ("c", None)], mode)
+    versions = [write(run)["version"] for run in (first, second, first, second)]
+    assert versions[:2] == versions[2:]
+    expected = {
+        WriteMode.APPEND: [("a", 1.0), ("b", 2.0), ("b", 3.0), ("c", None)],
+        WriteMode.OVERWRITE_PARTITIONS: [("b", 3.0), ("c", None)],
+        WriteMode.MERGE: [("a", 1.0), ("b", 3.0), ("c", None)],
+        WriteMode.SCD2: [("a", 1.0), ("b", 2.0), ("b", 3.0), ("c", None)],
+    }
+    assert table(bucket) == expected[mode]
+    assert {row[0].isoformat() for row in table(bucket, "dt")} == {"2024-07-02"}
+    added = delta_log.read(first.table, versions[1])
+    assert added is not None
+    assert all(file.partition == {"dt": "2024-07-02", "region": "eu"} for file in added.added)
+    assert all(storage.s3().head_object(Bucket=bucket, Key=storage.parse_uri(f.uri)[1]) for f in added.added)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_writer_cut_off_at_any_call_is_resumed(bucket: str, *, after: bool) -> None:
+    """Cut off there, another run goes in between; each is in the table once, in some order."""
+    at, cut = 0, True
+    monkeypatch = pytest.MonkeyPatch()
+    with monkeypatch.context() as patch:
+        # A dead run's lease is over at once.
+        patch.setattr(leases, "LEASE", -leases.LEASE)
+        while cut:
+            run = staged(bucket, f"job-{at}", [(f"id-{at}", 1.0)])
+            other = staged(bucket, f"other-{at}", [(f"other-{at}", 1.0)])
+            with world.killed(at, after=after) as killer, contextlib.suppress(world.KilledError):
+                write(run)
+            cut = killer.dead
+            write(other)
+            version = write(run)["version"]
+            assert table(bucket, "order_id").count((f"id-{at}",)) == 1
+            commit = delta_log.read(run.table, version)
+            assert commit is not None
+            assert commit.transactions == {f"ingestion/{run.job_id}"}
+            at += 1
+    assert len(table(bucket)) == 2 * at
+    assert at > 8
+
+
+def test_functions_at_once(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta_run, "PAUSE_SECONDS", 0.2)
+    runs = [staged(bucket, f"job-{n}", [(f"id-{n}", 1.0)], WriteMode.MERGE) for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        versions = [answer["version"] for answer in pool.map(write, [*runs, *runs])]
+    assert versions[:4] == versions[4:]
+    assert len(set(versions)) == 4
+    assert table(bucket, "order_id") == [(f"id-{n}",) for n in range(4)]
+
+
+def test_writers_without_leases_lose_no_commit(bucket: str) -> None:
+    """Commits are conditional puts: writers that know nothing of each other lose nothing either."""
+    runs = [staged(bucket, f"job-{n}", [(f"id-{n}", 1.0)]) for n in range(8)]
+
+    def one(run: DeltaRun) -> int:
+        return write_delta(
+            delta_run.staged(run),
+            table_uri=run.table,
+            contract=ORDERS,
+            mode=WriteMode.APPEND,
+            partition_by=("dt", "region"),
+            job_id=run.job_id,
+            event_time=run.moment,
+        ).version
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, runs))
+    assert table(bucket, "order_id") == [(f"id-{n}",) for n in range(8)]
+
+
+def test_a_table_that_is_held_makes_wait(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = staged(bucket, "job-1", [("a", 1.0)])
+    held = leases.take(run.locks, "another", f"{run.runs}x.json", {run.table: ()})
+    monkeypatch.setattr(load_delta, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(leases.PartitionsBusy, match="another"):
+        write(run)
+    leases.release(held[run.table])
+    assert write(run)["status"] == "written"
