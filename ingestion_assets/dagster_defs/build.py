@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import dagster as dg
 
@@ -40,11 +41,17 @@ def build_definitions(pipelines: Sequence[Pipeline]) -> dg.Definitions:
         asset_checks=checks,
         jobs=jobs,
         sensors=sensors,
-        resources={"storage": Storage()},
+        resources={"storage": _storage()},
         # One process: the steps run side by side within an asset, and a process an asset would
         # spend seconds on imports.
         executor=dg.in_process_executor,
     )
+
+
+@cache
+def _storage() -> Storage:
+    """Return the one resource of a process: Dagster merges components' definitions where it is the same object."""
+    return Storage()
 
 
 def _schema_change_checks(built: Sequence[dg.AssetsDefinition]) -> Sequence[dg.AssetChecksDefinition]:

@@ -12,11 +12,10 @@ from datetime import date
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, Literal, Self, get_origin, get_type_hints
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from typing_extensions import Self
 
 from aws_runtime.curation.config import Config
 from ingestion_assets.component import FILE, REQUIRED, Attributes, pipeline_of

@@ -25,6 +25,7 @@ from ingestion_assets.asset import DailyPartitions, IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.days import check_days, declared_day
 from ingestion_assets.engines import AS_SQL, choose_engine, runtimes
+from ingestion_assets.errors import Where
 from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
 
 #: Partition keys are dates whatever the folders look like.
@@ -204,15 +205,22 @@ def _freshness(source: S3Source) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26))
 
 
+def _place(item: Any) -> Where:
+    """Return where a transform or a contract is written; one of a `defs.yaml` says so itself."""
+    declared = getattr(item, "declared_at", None)
+    return declared or Where(inspect.getfile(item), inspect.getsourcelines(item)[1])
+
+
 def _code_references(*objects: Any) -> dg.CodeReferencesMetadataValue:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # said at every load, and ours to heed
         references: list[dg.LocalFileCodeReference | dg.UrlCodeReference] = [
             dg.LocalFileCodeReference(
-                file_path=str(Path(inspect.getfile(item)).resolve()),
-                line_number=inspect.getsourcelines(item)[1],
+                file_path=str(Path(place.file).resolve()),
+                line_number=place.line,
                 label=item.__name__,
             )
             for item in objects
+            for place in (_place(item),)
         ]
         return dg.CodeReferencesMetadataValue(code_references=references)
