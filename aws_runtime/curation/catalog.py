@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from aws_runtime.curation import projection, statistics
-from aws_runtime.curation.config import SchemaEvolution, WriteMode
+from aws_runtime.curation.config import SchemaEvolution, TableFormat, WriteMode
 from aws_runtime.curation.files import Curated
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.serdes import Serde, serde
@@ -109,6 +109,13 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
     """
     if not job.declared.database:
         return {"table": "", "added_columns": [], "partitions_added": 0}
+    if _is_delta(job):  # its log says which partitions there are, and how many rows
+        _, added = _put_table(job, table, {}, {})
+        return {
+            "table": f"{job.declared.database}.{job.declared.table}",
+            "added_columns": added,
+            "partitions_added": 0,
+        }
     new = _by_partition(job, files)
     known = {} if _projected(job, table) or not job.partitions else _known(job, new)
     shape, added = _put_table(job, table, new, known)
@@ -149,8 +156,12 @@ def _keys(job: Job) -> list[dict[str, str]]:
     ]
 
 
+def _is_delta(job: Job) -> bool:
+    return job.config.table_format is TableFormat.DELTA
+
+
 def _projected(job: Job, table: Table | None) -> bool:
-    return bool(job.partitions) and (
+    return bool(job.partitions) and not _is_delta(job) and (
         job.config.partition_projection or projection.enabled((table or {}).get("Parameters", {}))
     )
 
@@ -169,6 +180,11 @@ def _evolved(job: Job, table: Table | None) -> tuple[list[dict[str, str]], list[
             f"{name} is partitioned by {_said(keys)}, the files by {_said(_keys(job))}; drop the table, or "
             "name another one"
         )
+    if _is_delta(job):
+        # Its own schema decided which rows it takes; columns that it has beside are in its log.
+        names = {column["Name"].lower() for column in wanted}
+        kept = [column for column in there if column["Name"].lower() not in names]
+        return [*wanted, *kept], [column["Name"] for column in added]
     if _changes_format(job, table):
         return wanted, [column["Name"] for column in added]
     if job.config.schema_evolution is SchemaEvolution.REPLACE:
@@ -232,7 +248,9 @@ def _known(job: Job, new: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Ta
                     return {}
                 raise
             found |= {tuple(one["Values"]): one for one in answer.get("Partitions", ())}
-            asked = answer.get("UnprocessedKeys", [])
+            # Partitions that are not there may be among them, so asking ends where it brings nothing.
+            # https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-catalog-partitions.html
+            asked = answer.get("UnprocessedKeys", []) if answer.get("Partitions") else []
     return found
 
 
@@ -280,7 +298,7 @@ def _table_input(
     parameters = {
         name: text for name, text in there.get("Parameters", {}).items() if name not in form.foreign
     }
-    if parameters.get(JOB) != job.id:
+    if parameters.get(JOB) != job.id and not _is_delta(job):
         parameters = statistics.of_table(
             job, parameters, new, [one.get("Parameters", {}) for one in known.values()]
         )
