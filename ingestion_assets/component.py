@@ -189,7 +189,8 @@ def _config(place: _Place) -> Config:
 
 def _pipeline(place: _Place, own: Attributes, config: Config) -> Pipeline:
     dataset = config.dataset or own.name
-    table = "".join(word.capitalize() for word in dataset.split("_"))
+    curated = "".join(word.capitalize() for word in dataset.split("_"))
+    contract = _contract(place, "columns", curated, own.columns)
     landed_columns = own.source_columns or {
         name: {**_plain(given), "nullable": name not in config.required_partitions}
         for name, given in own.columns.items()
@@ -200,7 +201,7 @@ def _pipeline(place: _Place, own: Attributes, config: Config) -> Pipeline:
         bucket=Bucket(config.source_bucket),
         prefix=own.source_prefix or f"{own.name}/",
         format=Parquet(),
-        contract=_contract(place, columns, f"Landed{table}", landed_columns),
+        contract=_contract(place, columns, f"Landed{curated}", landed_columns),
         owners=own.owners,
         description=f"Files of {dataset} as they land.",
         where=place.where("source_prefix"),
@@ -209,7 +210,7 @@ def _pipeline(place: _Place, own: Attributes, config: Config) -> Pipeline:
         name=dataset,
         transform=as_is.as_is,
         inputs={"landed": source.name},
-        contract=_contract(place, "columns", table, own.columns),
+        contract=contract,
         destination=S3Parquet(
             bucket=Bucket(config.target_bucket),
             prefix=own.target_prefix or f"{own.name}/",
@@ -242,13 +243,7 @@ def _pipeline(place: _Place, own: Attributes, config: Config) -> Pipeline:
 
 def _plain(given: Any) -> dict[str, Any]:
     """Return a column without its checks, which are the curated rows' own."""
-    return {
-        "type": given
-        if isinstance(given, str)
-        else given.get("type")
-        if isinstance(given, Mapping)
-        else given
-    }
+    return {"type": given if isinstance(given, str) else given["type"]}
 
 
 def _contract(place: _Place, key: str, name: str, columns: Mapping[str, Any]) -> type[Any]:

@@ -96,7 +96,9 @@ def column_of(name: str, given: Any) -> YamlColumn:
     if isinstance(given, str):
         given = {"type": given}
     known = [each.name for each in fields(YamlColumn)]
-    unknown = [key for key in given if key not in known] if isinstance(given, Mapping) else []
+    if not isinstance(given, Mapping):
+        raise ColumnError(f"{name}: expected a type or an object, got {type(given).__name__}")
+    unknown = [key for key in given if key not in known]
     if unknown:
         near = difflib.get_close_matches(str(unknown[0]), known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

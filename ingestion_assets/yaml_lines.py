@@ -66,9 +66,9 @@ def documents(text: str) -> list[Document]:
     Raises:
         YamlError: It is no YAML, or an object has a key twice.
     """
-    loader = _Loader(text)
     found = []
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is None:
@@ -85,8 +85,6 @@ def documents(text: str) -> list[Document]:
         raise YamlError("this is no YAML: an alias stands within what it names", 1) from error
     except yaml.YAMLError as error:  # a character that no YAML holds
         raise YamlError(f"this is no YAML: {' '.join(str(error).split())}", 1) from error
-    finally:
-        loader.dispose()
     return found
 
 
