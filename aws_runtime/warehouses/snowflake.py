@@ -7,12 +7,13 @@ https://docs.snowflake.com/en/developer-guide/python-connector/python-connector
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from aws_runtime.warehouses.load import Load, WarehouseError, WarehouseFailedError
+from aws_runtime.warehouses.load import STAGING, Load, WarehouseError, WarehouseFailedError
 from aws_runtime.warehouses.snowflake_sql import preparation, staging, transaction
 from aws_runtime.warehouses.targets import SnowflakeTable
 
@@ -78,27 +79,32 @@ def run(
     deadline = clock() + timeout_seconds
     with connect() as connection, connection.cursor() as cursor:
 
-        def execute(statements: Iterable[str]) -> None:
-            for sql in statements:
-                left = int(deadline - clock())
-                if left <= 0:
-                    raise WarehouseError(
-                        f"Snowflake took more than {timeout_seconds:g} s; nothing was loaded"
-                    )
-                cursor.execute(sql, timeout=left)
+        def execute(sql: str) -> None:
+            left = int(deadline - clock())
+            if left <= 0:
+                raise WarehouseError(f"Snowflake took more than {timeout_seconds:g} s; nothing was loaded")
+            cursor.execute(sql, timeout=left)
 
         try:
-            execute(preparation(load))
-            execute(staging(load, at.stage, root))
-            execute(["BEGIN"])
-            execute(transaction(load))
-            execute(["COMMIT"])
-        except WarehouseError:
-            raise
+            for sql in (*preparation(load), *staging(load, at.stage, root)):
+                execute(sql)
+            execute(f"SELECT COUNT(*) FROM {STAGING}")
+            _check_rows(load, cursor.fetchone()[0])
+            for sql in ("BEGIN", *transaction(load), "COMMIT"):
+                execute(sql)
         except Exception as error:
+            # Closing the session would do it too, later.
+            with contextlib.suppress(Exception):
+                cursor.execute("ROLLBACK", timeout=NETWORK_SECONDS)
+            if isinstance(error, WarehouseError):
+                raise
             raise _told(error) from error
-        # Closing the session ends a transaction that was not committed.
         return str(cursor.sfqid)
+
+
+def _check_rows(load: Load, copied: int) -> None:
+    if copied != load.rows:
+        raise WarehouseError(f"Snowflake copied {copied:,} rows of {load.rows:,}; nothing was loaded")
 
 
 def session(at: SnowflakeTable, key: bytes, **place: Any) -> Any:
@@ -107,30 +113,30 @@ def session(at: SnowflakeTable, key: bytes, **place: Any) -> Any:
     Args:
         at: Where.
         key: PKCS#8 in DER.
-        place: Of tests: host, port, protocol.
+        place: Instead of these options; tests have another host.
 
     Raises:
         WarehouseError: Snowflake refuses it, or does not answer.
     """
     import snowflake.connector  # noqa: PLC0415 - only where it is used
 
-    role = {"role": at.role} if at.role else {}
+    options: dict[str, Any] = {
+        "account": at.account,
+        "user": at.user,
+        "private_key": key,
+        "authenticator": "SNOWFLAKE_JWT",
+        "warehouse": at.warehouse,
+        "database": at.database,
+        "schema": at.schema,
+        "login_timeout": LOGIN_SECONDS,
+        "network_timeout": NETWORK_SECONDS,
+        "application": "ingestion",
+        "session_parameters": {"TIMEZONE": "UTC", "QUERY_TAG": "ingestion"},
+        **({"role": at.role} if at.role else {}),
+        **place,
+    }
     try:
-        return snowflake.connector.connect(
-            account=at.account,
-            user=at.user,
-            private_key=key,
-            authenticator="SNOWFLAKE_JWT",
-            warehouse=at.warehouse,
-            database=at.database,
-            schema=at.schema,
-            login_timeout=LOGIN_SECONDS,
-            network_timeout=NETWORK_SECONDS,
-            application="ingestion",
-            session_parameters={"TIMEZONE": "UTC", "QUERY_TAG": "ingestion"},
-            **role,
-            **place,
-        )
+        return snowflake.connector.connect(**options)
     except snowflake.connector.errors.Error as error:
         raise _told(error) from error
 
