@@ -253,9 +253,11 @@ def _transformed(
     files = [
         InputFile(str(work.root / file.bucket / file.key), file.uri, partition) for file, partition in good
     ]
-    steps, moment = work.job.config.steps, max(file.modified for file, _ in good)
+    steps = work.job.config.steps
     # Of what the run reads, so that one that is repeated writes the same names.
-    name = stem(moment, combined_digest(file.identity.digest for file, _ in good))
+    name = stem(
+        max(file.modified for file, _ in good), combined_digest(file.identity.digest for file, _ in good)
+    )
     return run_step(
         plan,
         {plan.inputs[0].name: files},
@@ -264,11 +266,11 @@ def _transformed(
         stem=name,
         limits=Limits(4 * STEP_MEMORY_BYTES, os.cpu_count() or 1, str(staging / "spill")),
         before=prepared(encode(steps)) if steps else None,
-        meet=_meeting(work, plan, moment, staging, name) if work.job.merges_files else None,
+        meet=_meeting(work, plan, staging, name) if work.job.merges_files else None,
     )
 
 
-def _meeting(work: _Work, plan: AssetPlan, moment: datetime, staging: Path, name: str) -> Meet:
+def _meeting(work: _Work, plan: AssetPlan, staging: Path, name: str) -> Meet:
     """Return what makes of the run's files those of the partitions that they touch."""
     for folder in ("merged", "scratch"):
         (staging / folder).mkdir()
@@ -277,7 +279,7 @@ def _meeting(work: _Work, plan: AssetPlan, moment: datetime, staging: Path, name
         done = meet(
             engine,
             plan,
-            Keyed(work.job.config.write_mode, work.job.config.keys, moment),
+            Keyed(work.job.config.write_mode, work.job.config.keys, work.job.event_time),
             incoming=result.files,
             existing=local_files(
                 work.table.folder, result.files, plan.output.contract, plan.output.partition_by
