@@ -18,8 +18,10 @@ from botocore.exceptions import ClientError
 
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
+from aws_runtime.curation import delta_run
 from aws_runtime.curation import job as jobs
 from aws_runtime.curation.arrival import GONE, Taken, disown, known_owner, owner, taken
+from aws_runtime.curation.config import TableFormat
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.judging import judge_landed, landed_partition
 from aws_runtime.errors import RejectedFile
@@ -28,6 +30,8 @@ from aws_runtime.identity import stem
 from aws_runtime.partitions import partition_folder
 
 _BASENAME_BYTES = 200
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_KEY_BYTES = 1024
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -108,7 +112,8 @@ def _moved(job: Job, item: S3Object) -> Staged | None:
             # Where content is all that tells versions apart, another run has taken it and is done.
             unknown = None if item.version_id in (None, "null") else Staged(item, {}, error)
             return _found_again(job, item) or unknown
-        return _rejected(job, item, error)
+        # One that its path condemns is rejected without being read, so it may be gone, too.
+        return _rejected_before(job, item) or _rejected(job, item, error)
     return _staged(job, item, partition)
 
 
@@ -116,7 +121,12 @@ def _judged(job: Job, item: S3Object) -> dict[str, str]:
     def read(start: int, length: int) -> bytes:
         return storage.read_range(item, start, length)
 
-    return judge_landed(job.declared, job.config, item.key, item.identity.uri, size=item.size or 0, read=read)
+    uri = item.identity.uri
+    partition = judge_landed(job.declared, job.config, item.key, uri, size=item.size or 0, read=read)
+    key = storage.parse_uri(_staged_uri(job, item, partition))[1]
+    if len(key.encode()) > _KEY_BYTES:
+        raise RejectedFile("PathTooLong", f"its folders leave no room for a key of {_KEY_BYTES:,} bytes", uri)
+    return partition
 
 
 def _name(item: S3Object) -> str:
@@ -169,10 +179,16 @@ def _rejected(job: Job, item: S3Object, error: RejectedFile) -> Staged:
     return Staged(item, {}, error)
 
 
-def _found_again(job: Job, item: S3Object) -> Staged | None:
+def _rejected_before(job: Job, item: S3Object) -> Staged | None:
     reason = storage.get_json(f"{_rejected_folder(job, item)}reason.json")
-    if reason is not None and reason["execution"] == job.id:
-        return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
+    if reason is None or reason["execution"] != job.id:
+        return None
+    return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
+
+
+def _found_again(job: Job, item: S3Object) -> Staged | None:
+    if (rejected := _rejected_before(job, item)) is not None:
+        return rejected
     try:
         partition = landed_partition(job.declared, job.config, item.key, item.identity.uri)
     except RejectedFile:
@@ -287,7 +303,11 @@ def _answer(job: Job, outcomes: list[Staged], good: list[Staged]) -> dict[str, A
             "steps": encode(job.config.steps),
             **({"write": _write(job)} if job.merges_files else {}),
         },
+        "table_format": job.config.table_format.value,
     }
+    if job.config.table_format is TableFormat.DELTA:
+        # Handed on as it is, as `event.load` of what writes the table, which adds the record.
+        answer["delta"] = encode(delta_run.of(job))
     if errors:
         answer |= {"code": errors[0].code, "message": f"{errors[0].reason} ({errors[0].uri})"[:4096]}
     return answer

@@ -49,6 +49,14 @@ def test_a_resumed_run_has_the_files_of_the_first_and_the_rules_of_its_own() -> 
     assert len(keys(LANDING)) == 1
 
 
+def test_files_that_the_first_run_rejected_stay_rejected() -> None:
+    put(LANDING, "orders/dt=2024-07-02/region=eu/a.parquet", orders("1"))
+    put(LANDING, "orders/dt=2024-13-45/region=eu/b.parquet", orders("2"))
+    put(LANDING, "orders/dt=2024-07-02/region=eu/c.parquet", b"text")
+    first, again = run("job-1"), run("job-2", resume="job-1")
+    assert (again["files"], again["files_rejected"]) == (first["files"], first["files_rejected"]) == (1, 2)
+
+
 def test_a_run_that_failed_before_it_took_a_file_takes_them_when_it_is_resumed() -> None:
     put(LANDING, "orders/dt=2024-07-02/region=eu/a.parquet", orders("1"))
     with pytest.raises(ConfigError):
