@@ -161,8 +161,10 @@ def _is_delta(job: Job) -> bool:
 
 
 def _projected(job: Job, table: Table | None) -> bool:
-    return bool(job.partitions) and not _is_delta(job) and (
-        job.config.partition_projection or projection.enabled((table or {}).get("Parameters", {}))
+    return (
+        bool(job.partitions)
+        and not _is_delta(job)
+        and (job.config.partition_projection or projection.enabled((table or {}).get("Parameters", {})))
     )
 
 
@@ -307,7 +309,7 @@ def _table_input(
         values = [dict(zip(job.partitions, one, strict=True)) for one in new]
         parameters |= projection.properties(_keys(job), parameters, values)
     return {
-        **{name: there[name] for name in _INPUT if name in there},
+        **{name: there[name] for name in _INPUT if there.get(name)},
         "Parameters": parameters,
         "PartitionKeys": _keys(job),
         "StorageDescriptor": _storage(there.get("StorageDescriptor", {}), shape, form, job.curated),
