@@ -23,12 +23,14 @@ class Curation:
             a table named as the transform's parameter.
         redshift: Where each run is loaded too, in Amazon Redshift (docs/warehouses.md).
         snowflake: Likewise, in Snowflake.
+        delta: Whether runs may ask for a Delta table (docs/delta.md): `"table_format": "delta"`.
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     sql: str | Path | None = None
     redshift: RedshiftTable | None = None
     snowflake: SnowflakeTable | None = None
+    delta: bool = False
 
 
 def declared_defaults(source: S3Source, asset: IngestionAsset, given: Mapping[str, Any]) -> dict[str, Any]:

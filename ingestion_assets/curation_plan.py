@@ -48,4 +48,7 @@ def declared_of(pipeline: Pipeline) -> Declared:
         compression=to.compression,
         database=pipeline.catalog.database or pipeline.name,
         table=to.table or asset.name,
+        redshift=pipeline.curation.redshift if pipeline.curation else None,
+        snowflake=pipeline.curation.snowflake if pipeline.curation else None,
+        delta=pipeline.curation.delta if pipeline.curation else False,
     )

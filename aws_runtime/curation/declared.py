@@ -33,6 +33,7 @@ class Declared:
         table: The asset's, in that database.
         redshift: Where runs are loaded, in Redshift.
         snowflake: Likewise, in Snowflake.
+        delta: Whether runs may ask for a Delta table.
     """
 
     pipeline: str
@@ -49,3 +50,4 @@ class Declared:
     table: str = ""
     redshift: RedshiftTable | None = None
     snowflake: SnowflakeTable | None = None
+    delta: bool = False

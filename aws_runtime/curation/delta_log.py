@@ -64,6 +64,19 @@ def newest(table: str) -> int | None:
     return max(_versions(table, 0), default=None)
 
 
+def plain_file(table: str) -> str | None:
+    """Return the name of a file below `table` that readers of plain files would read; None without any."""
+    bucket, prefix = storage.parse_uri(table)
+    pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            below = entry["Key"].removeprefix(prefix)
+            hidden = any(part.startswith(("_", ".")) for part in below.split("/"))
+            if not hidden and not below.endswith("/") and below:
+                return below
+    return None
+
+
 def after(table: str, version: int) -> Iterator[Commit]:
     """Yield the commits after `version`, in order."""
     for each in sorted(_versions(table, version + 1)):

@@ -17,14 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation import delta_log, leases
 from aws_runtime.curation.config import WriteMode
-from aws_runtime.curation.delta_sql import transaction_id
+from aws_runtime.curation.delta_sql import DeltaWriteError, transaction_id
 from aws_runtime.curation.leases import Lease
+
+if TYPE_CHECKING:
+    from aws_runtime.curation.job import Job  # the writers' zips hold less
 
 #: Until another run has ended, this long at a time.
 PAUSE_SECONDS = 5.0
@@ -87,6 +90,20 @@ class Written:
 Write = Callable[[Callable[[], None]], None]
 
 
+def of(job: Job) -> DeltaRun:
+    """Return what a run wants of its table: `Validate` answers it, and the machine hands it to the writer."""
+    return DeltaRun(
+        job_id=job.id,
+        event_time=job.event_time.isoformat(),
+        table=job.curated,
+        runs=job.runs,
+        staging=f"{job.staging}output/",
+        locks=f"s3://{job.config.target_bucket}/_runs/{job.declared.pipeline}/",
+        mode=job.config.write_mode,
+        keys=job.config.keys,
+    )
+
+
 def asked(event: Mapping[str, Any]) -> DeltaRun:
     """Read `event.load` of the function and of the job.
 
@@ -132,6 +149,7 @@ def once(
 
     Raises:
         PartitionsBusy: Another run is writing still; a retry waits again.
+        DeltaWriteError: Plain files lie where the table is to be; nothing was written.
         Exception: Whatever `write` raises.
     """
     known = told(run)
@@ -142,6 +160,7 @@ def once(
         known = told(run)
         if known is not None:
             return known
+        _check_place(run)
         began: list[int] = []
 
         def begin() -> None:
@@ -156,6 +175,14 @@ def once(
         _tell(run, done)
         storage.delete_all([_note(run)])
     return done
+
+
+def _check_place(run: DeltaRun) -> None:
+    if delta_log.newest(run.table) is None and (found := delta_log.plain_file(run.table)):
+        raise DeltaWriteError(
+            f"{run.table} holds plain files ({found}), which would be no rows of a Delta table there; move "
+            'them, or leave "table_format": "files"'
+        )
 
 
 def _settle(run: DeltaRun) -> None:

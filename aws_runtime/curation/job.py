@@ -16,11 +16,12 @@ from typing import Any
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
 from aws_runtime.contract import Contract
-from aws_runtime.curation import keyed, steps
+from aws_runtime.curation import delta_sql, keyed, steps
 from aws_runtime.curation.config import (
     Config,
     ConfigError,
     TableFormat,
+    WriteMode,
     merged,
     parse,
 )
@@ -231,5 +232,22 @@ def _check(config: Config, told: Declared) -> None:
         raise ConfigError(f"dataset: {config.dataset!r} is no name of a folder")
     if config.table_format is TableFormat.FILES:
         keyed.check(config.write_mode, config.keys, told.output_contract, told.partition_by)
-    if config.table_format is TableFormat.DELTA:
-        raise ConfigError("table_format: this pipeline publishes files; delta cannot be published by it")
+    else:
+        _check_delta(config, told)
+
+
+def _check_delta(config: Config, told: Declared) -> None:
+    if not told.delta:
+        raise ConfigError(
+            "table_format: the declaration says nothing of Delta tables; add delta=True to its Curation"
+        )
+    try:
+        delta_sql.check(
+            told.output_contract, config.write_mode, config.keys, [by.name for by in told.partition_by]
+        )
+    except delta_sql.DeltaWriteError as error:
+        raise ConfigError(f"table_format: {error}") from None
+    if config.write_mode is WriteMode.SCD2 and (told.redshift or told.snowflake):
+        raise ConfigError(
+            "write_mode: the history of a Delta table cannot be loaded into a warehouse; use merge"
+        )

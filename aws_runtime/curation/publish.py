@@ -14,9 +14,9 @@ from typing import Any
 
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
-from aws_runtime.curation import catalog, replacing
+from aws_runtime.curation import catalog, delta_log, delta_publish, replacing
 from aws_runtime.curation.checking import staged_files
-from aws_runtime.curation.config import WriteMode
+from aws_runtime.curation.config import TableFormat, WriteMode
 from aws_runtime.curation.files import Curated, curated, publisher
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import Committed, read_commit
@@ -50,6 +50,12 @@ def publish(job: Job, record: str, remaining: Callable[[], float] = lambda: SECO
 
 
 def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str, Any]:
+    if job.config.table_format is TableFormat.DELTA:
+        return _publish_table(job, record, remaining)
+    if delta_log.newest(job.curated) is not None:
+        raise catalog.FormatConflict(
+            f'{job.curated} is a Delta table, in which plain files are no rows; set "table_format": "delta"'
+        )
     at = f"{job.runs}committed.json"
     commit = read_commit(at)
     table = catalog.described(job)
@@ -70,6 +76,18 @@ def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str,
     registered = catalog.register(job, table, published)
     loaded = load_into(job, published, seconds=remaining())
     return {**_answer(job, published, commit), "catalog": registered, "warehouses": loaded}
+
+
+def _publish_table(job: Job, record: str, remaining: Callable[[], float]) -> dict[str, Any]:
+    """Tell of a run that is in its Delta table already."""
+    _, entries = staged_files(job, record)
+    published = delta_publish.published(job)
+    storage.put_json(f"{job.runs}outputs.json", _manifest(job, published))
+    registered = catalog.register(job, catalog.described(job), published)
+    loaded = load_into(job, [curated(job, entry) for entry in entries], seconds=remaining())
+    answer = _answer(job, published, Committed((), {}))
+    rows = sum(entry["rows"] for entry in entries)
+    return {**answer, "rows": rows, "catalog": registered, "warehouses": loaded}
 
 
 def _claim(job: Job, files: list[Curated]) -> None:

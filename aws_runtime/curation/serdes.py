@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from aws_runtime.contract import DataType
-from aws_runtime.curation.config import OutputFormat
+from aws_runtime.curation.config import OutputFormat, TableFormat
 from aws_runtime.curation.job import Job
 
 _PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 _TEXT_INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 _TEXT_OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 #: Parameters of tables that one format has and another has not.
-_OF_FORMATS = frozenset({"skip.header.line.count", "parquet.compression"})
-
+_OF_FORMATS = frozenset(
+    {"skip.header.line.count", "parquet.compression", "table_type", "spark.sql.sources.provider"}
+)
 
 _TEXT = DataType("string")
 
@@ -86,8 +87,21 @@ _JSON = Serde(
 )
 
 
+#: As crawlers register a Delta table: engines that know Delta go by the provider and read the log for the rest;
+#: one that does not finds no rows in these classes rather than wrong ones.
+#: https://docs.aws.amazon.com/athena/latest/ug/delta-lake-tables.html
+_DELTA = Serde(
+    "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+    "org.apache.hadoop.mapred.SequenceFileInputFormat",
+    "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat",
+    {"classification": "delta", "table_type": "DELTA", "spark.sql.sources.provider": "delta"},
+)
+
+
 def serde(job: Job) -> Serde:
     """Return how the files of a run are read."""
+    if job.config.table_format is TableFormat.DELTA:
+        return replace(_DELTA, parameters={"serialization.format": "1", "path": job.curated})
     if job.config.output_format is OutputFormat.CSV:
         return _CSV
     if job.config.output_format is OutputFormat.JSON:

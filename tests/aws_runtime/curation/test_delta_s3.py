@@ -6,21 +6,22 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
 import curation_world as world
 import duckdb
 import pytest
+from curation_world import CONTEXT
 
 from aws_runtime import storage
 from aws_runtime.codec import encode
 from aws_runtime.contract import Column, Contract, DataType
-from aws_runtime.curation import delta_log, delta_run, leases
+from aws_runtime.curation import catalog, delta_log, delta_run, leases
 from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.delta import read_delta, write_delta
 from aws_runtime.curation.delta_run import DeltaRun
-from aws_runtime.handlers import load_delta
+from aws_runtime.curation.delta_sql import DeltaWriteError
+from aws_runtime.handlers import load, load_delta, validate_parquet
 from aws_runtime.plan import AssetPlan, OutputPlan, PartitionPlan
 
 ORDERS = Contract(
@@ -34,9 +35,6 @@ ORDERS = Contract(
 )
 BY = (PartitionPlan("dt", "dt"), PartitionPlan("region", "region"))
 PLAN = AssetPlan("shop", "orders", "m:f", (), OutputPlan(ORDERS, BY))
-CONTEXT = SimpleNamespace(
-    function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn:f", aws_request_id="1"
-)
 FOLDER = "dt=2024-07-02/region=eu/"
 Row = tuple[str, float | None]
 
@@ -70,7 +68,9 @@ def staged(
     ids, amounts = [row[0] for row in rows], [row[1] for row in rows]
     body = world.orders(*ids, amount=amounts) if rows else world.orders()
     world.put(*storage.parse_uri(uri), body)
-    storage.put_json(f"{runs}files.json", {"outputs": [{"uri": uri, "rows": len(rows)}]})
+    partition = dict(part.split("=") for part in folder.rstrip("/").split("/"))
+    entry = {"uri": uri, "rows": len(rows), "partition": partition}
+    storage.put_json(f"{runs}files.json", {"outputs": [entry]})
     storage.put_json(f"{runs}record.json", {"status": "completed", "files": f"{runs}files.json"})
     return DeltaRun(
         job_id=job,
@@ -139,6 +139,61 @@ def test_a_writer_cut_off_at_any_call_is_resumed(bucket: str, *, after: bool) ->
             at += 1
     assert len(table(bucket)) == 2 * at
     assert at > 8
+
+
+def test_the_functions_of_a_run(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the landing zone to the catalog, twice; plain files are not mixed in."""
+    environment = {
+        "BUCKET_LANDING": f"landing-{bucket}",
+        "BUCKET_CURATED": bucket,
+        "QUARANTINE": f"s3://quarantine-{bucket}/",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for name in (f"landing-{bucket}", f"quarantine-{bucket}"):
+        storage.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    catalog.glue.cache_clear()
+    database = f"d_{bucket.replace('-', '_')}"
+    catalog.glue().create_database(DatabaseInput={"Name": database})
+    told = world.told(delta=True, database=database, table="orders")
+    for module in (validate_parquet, load):
+        monkeypatch.setattr(module, "load_declared", lambda: told)
+    answers = []
+    for number, given in enumerate(({}, {"write_mode": "merge", "keys": ["order_id"]})):
+        world.put(f"landing-{bucket}", f"orders/{FOLDER}a.parquet", world.orders("1"))
+        asked = {"source_bucket": "landing", "table_format": "delta", **given}
+        job = validate_parquet.handler(world.event(asked, f"job-{number}"), CONTEXT)
+        assert (job["status"], job["table_format"]) == ("valid", "delta")
+        rows = [("a", 1.0 + number), (f"b{number}", None)]
+        record = staged(bucket, f"job-{number}", rows).record
+        load_delta.handler({"load": {**job["delta"], "record": record}}, CONTEXT)
+        answers.append(load.handler({"job": job, "record": record}, CONTEXT))
+        assert load.handler({"job": job, "record": record}, CONTEXT) == answers[-1]
+    assert table(bucket) == [("a", 2.0), ("b0", None), ("b1", None)]
+    assert [answer["rows"] for answer in answers] == [2, 2]
+    assert answers[0]["partitions"] == ["dt=2024-07-02/region=eu"]
+    (file,) = storage.get_json(answers[0]["manifest"])["files"]
+    tags = storage.s3().get_object_tagging(Bucket=bucket, Key=file["key"])["TagSet"]
+    assert {"Key": "job_id", "Value": "job-0"} in tags
+    there = catalog.glue().get_table(DatabaseName=database, Name="orders")["Table"]
+    assert there["Parameters"]["table_type"] == "DELTA"
+    assert there["StorageDescriptor"]["Location"] == f"s3://{bucket}/orders/"
+    assert world.keys(bucket, "_staging/") == []
+
+    world.put(f"landing-{bucket}", f"orders/{FOLDER}a.parquet", world.orders("1"))
+    job = validate_parquet.handler(world.event({}, "job-2"), CONTEXT)
+    with pytest.raises(catalog.FormatConflict, match="is a Delta table"):
+        load.handler({"job": job, "record": staged(bucket, "job-2", [("c", 1.0)]).record}, CONTEXT)
+    assert len(table(bucket)) == 3
+
+
+def test_plain_files_are_not_hidden_by_a_table(bucket: str) -> None:
+    world.put(bucket, f"orders/{FOLDER}part-x.parquet", world.orders("old"))
+    with pytest.raises(
+        DeltaWriteError, match=r"holds plain files \(dt=2024-07-02/region=eu/part-x.parquet\)"
+    ):
+        write(staged(bucket, "job-1", [("a", 1.0)]))
+    assert delta_log.newest(f"s3://{bucket}/orders/") is None
 
 
 def test_functions_at_once(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
