@@ -15,6 +15,17 @@ from aws_runtime.errors import RejectedFile
 
 #: A wider table is no table: the Data Catalog and Athena give up before.
 MOST_COLUMNS = 5_000
+_NUMBERS = (
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    *("float32", "float64", "decimal", "boolean"),
+)
+_KINDS = {
+    **dict.fromkeys(_NUMBERS, "number"),
+    "date": "time",
+    "timestamp": "time",
+    "string": "text",
+    "binary": "bytes",
+}
 _UNSIGNED = {"uint8": "int16", "uint16": "int32", "uint32": "int64"}
 
 
@@ -47,11 +58,12 @@ def comply(
 
     Raises:
         RejectedFile: NoRows, TooManyColumns, DuplicateColumns, AmbiguousColumns, LegacyTimestamps,
-            MissingColumns, UnexpectedColumns, ReorderedColumns, NestedColumn, WrongType,
-            NullPartition or ContradictingPartition.
+            MissingColumns, CaseDiffers, UnexpectedColumns, ReorderedColumns, NestedColumn or WrongType.
     """
     names = [name for name, _ in footer.columns]
-    _check_names(names, uri)
+    _check_names(names, partition, uri)
+    for name, kind in footer.columns:
+        _check_fields(name, kind, uri)
     if footer.rows == 0:
         raise RejectedFile("NoRows", "the file has no rows", uri)
     if footer.legacy_timestamps:
@@ -62,12 +74,9 @@ def comply(
     wanted = [column for column in _wanted(contract, expected) if column.name not in partition]
     drifted = _check_drift(names, wanted, set(partition), drift, uri)
     types = dict(footer.columns)
-    for column in wanted:
+    for column in _wanted(contract, expected):  # those of the path too, where the file has them as well
         if column.name in types:
             _check_type(column, types[column.name], uri)
-    for name, value in partition.items():
-        if name in types:
-            _check_partition(name, value, footer, uri)
     return drifted
 
 
@@ -78,7 +87,7 @@ def _wanted(contract: Contract, expected: Sequence[str]) -> list[Column]:
     return [known.get(name, Column(name, DataType("any"), nullable=True)) for name in expected]
 
 
-def _check_names(names: Sequence[str], uri: str) -> None:
+def _check_names(names: Sequence[str], partition: Mapping[str, str], uri: str) -> None:
     if len(names) > MOST_COLUMNS:
         raise RejectedFile("TooManyColumns", f"{len(names):,} columns; at most {MOST_COLUMNS:,}", uri)
     seen: dict[str, str] = {}
@@ -89,6 +98,24 @@ def _check_names(names: Sequence[str], uri: str) -> None:
                 raise RejectedFile("DuplicateColumns", f"the column {name!r} appears twice", uri)
             what = f"the columns {other!r} and {name!r} differ by case only, which catalogs ignore"
             raise RejectedFile("AmbiguousColumns", what, uri)
+    for name in partition:
+        other = seen.get(name.lower(), name)
+        if other != name:
+            what = f"the column {other!r} and the path's {name!r} differ by case only, which catalogs ignore"
+            raise RejectedFile("AmbiguousColumns", what, uri)
+
+
+def _check_fields(path: str, kind: DataType, uri: str) -> None:
+    """Refuse structs whose fields a catalog, or DuckDB, cannot tell apart."""
+    if kind.item is not None:
+        _check_fields(path, kind.item, uri)
+    seen: set[str] = set()
+    for field in kind.fields:
+        if field.name.lower() in seen:
+            what = f"{path} has the field {field.name!r} twice, case aside"
+            raise RejectedFile("DuplicateColumns", what, uri)
+        seen.add(field.name.lower())
+        _check_fields(f"{path}.{field.name}", field.type, uri)
 
 
 def _check_drift(
@@ -98,6 +125,11 @@ def _check_drift(
     missing = tuple(name for name in known if name not in names)
     extra = tuple(name for name in names if name not in known and name not in partitions)
     optional = {column.name for column in wanted if column.nullable or not column.required}
+    by_case = {name.lower(): name for name in extra}
+    for name in missing:
+        if name.lower() in by_case:
+            what = f"the column {by_case[name.lower()]!r} differs from the contract's {name!r} by case only"
+            raise RejectedFile("CaseDiffers", what, uri)
     if missing and (drift is not Drift.PERMISSIVE or not set(missing) <= optional):
         listed = ", ".join(missing[:20])
         raise RejectedFile("MissingColumns", f"the file lacks {listed}; it has {_some(names)}", uri)
@@ -127,9 +159,19 @@ def _check_type(column: Column, actual: DataType, uri: str) -> None:
         raise RejectedFile("WrongType", f"{column.name} is {actual}, the contract says {wanted}", uri)
     if actual.name == "null" and column.nullable:
         return
-    if column.coerce or _stored(actual) == _stored(wanted):
+    if _stored(actual) == _stored(wanted) or (column.coerce and _converts(actual, wanted)):
         return
     raise RejectedFile("WrongType", f"{column.name} is {actual}, the contract says {wanted}", uri)
+
+
+def _converts(actual: DataType, wanted: DataType) -> bool:
+    """Whether every engine can convert values of one flat type to the other, or tell which it cannot."""
+    if actual.fields or actual.item is not None:
+        return True  # member by member, as the contract's own rules say
+    one, other = _KINDS.get(actual.name), _KINDS.get(wanted.name)
+    if one is None or other is None:
+        return False
+    return one in (other, "text") or (other == "text" and one != "bytes")
 
 
 def _stored(given: DataType) -> DataType:
@@ -141,23 +183,3 @@ def _stored(given: DataType) -> DataType:
     if given.name == "uint64":
         return DataType("decimal", precision=20, scale=0)
     return given
-
-
-def _check_partition(name: str, value: str, footer: Footer, uri: str) -> None:
-    """Compare a column of the file with the path, by its statistics; a column without any is read later."""
-    found = footer.ranges.get(name)
-    if found is None:
-        return
-    if found.nulls:
-        what = f"the partition column {name} is null in {found.nulls:,} rows of the file"
-        raise RejectedFile("NullPartition", what, uri)
-    for bound in (found.least, found.greatest):
-        if bound is not None and _text(bound) != value:
-            what = f"the path says {name}={value}, the file holds {_text(bound)}"
-            raise RejectedFile("ContradictingPartition", what, uri)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
+from aws_runtime.coercion import lexical_form
 from aws_runtime.contract import DataType
 from aws_runtime.errors import RejectedFile
+from aws_runtime.partitions import partition_folder
 
 #: What Hive, Spark and Athena write for null.
 NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+#: Of a folder's name, which engines also make on a disk.
+_FOLDER_BYTES = 255
 
 
 def partition_values(
@@ -43,7 +46,7 @@ def partition_values(
                 "InvalidPartition", f"the folder {folder!r} is no partition; name it <column>=<value>", uri
             )
         if equals:
-            found.append((unquote(name), unquote(value)))
+            found.append((_unescaped(name, uri), _unescaped(value, uri)))
     names = [name for name, _ in found]
     wanted = "/".join(f"{name}=…" for name in required)
     for name in required:
@@ -58,32 +61,46 @@ def partition_values(
     return dict(found)
 
 
+def _unescaped(text: str, uri: str) -> str:
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeError as error:
+        raise RejectedFile("InvalidPartition", f"the folder's {text!r} is no UTF-8", uri) from error
+
+
 def _check_value(name: str, value: str, kind: DataType | None, uri: str) -> None:
     if value in ("", NULL_FOLDER):
         raise RejectedFile("NullPartition", f"the partition column {name} is null in the path", uri)
-    if "/" in value or value in (".", "..") or any(ord(character) < 32 for character in value):
+    odd = any(ord(character) < 32 or ord(character) == 127 for character in value)
+    if "/" in value or value in (".", "..") or odd:
         raise RejectedFile("InvalidPartition", f"{name}={value!r} is no partition value", uri)
-    if kind is not None and not _fits(value, kind):
+    if len(partition_folder({name: value}).encode()) > _FOLDER_BYTES:
+        what = f"{name}={value[:40]}… is longer than the {_FOLDER_BYTES} bytes of a folder's name"
+        raise RejectedFile("InvalidPartition", what, uri)
+    if kind is not None and not fits(value, kind):
         raise RejectedFile("InvalidPartition", f"{name}={value} is not a {kind}", uri)
 
 
-def _fits(value: str, kind: DataType) -> bool:
+def fits(value: str, kind: DataType) -> bool:
+    """Return whether a text is a value of a flat type, by the forms that contracts accept."""
+    form = lexical_form(kind)
+    if form is None:
+        return True
+    if re.fullmatch(form, value) is None:
+        return False
     try:
         match kind.name:
             case "date":
                 date.fromisoformat(value)
-                return len(value) == len("2024-07-02")
             case "timestamp":
                 datetime.fromisoformat(value)
-                return True
-            case "boolean":
-                return value in ("true", "false")
+            case "float32" | "float64":
+                return abs(float(value)) != float("inf")
             case name if name.startswith(("int", "uint")):
-                return _INTEGER.fullmatch(value) is not None and _in_range(int(value), name)
-            case _:
-                return True
+                return _in_range(int(value), name)
     except ValueError:
         return False
+    return True
 
 
 def _in_range(value: int, kind: str) -> bool:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aws_runtime.contract import Column, Contract, DataType, Drift
+from aws_runtime.curation.columns import check_columns
 from aws_runtime.curation.compliance import Drifted, comply
 from aws_runtime.curation.footer import TAIL_BYTES, Footer, read_footer
 from aws_runtime.curation.paths import partition_values
@@ -59,7 +60,11 @@ def footer(data: bytes) -> Footer:
 
 
 def judged(table: pa.Table, drift: Drift = Drift.REORDER, **options: Any) -> Drifted:
-    return comply(footer(written(table, **options)), PATH, CONTRACT, expected=(), drift=drift, uri=URI)
+    data = written(table, **options)
+    found = footer(data)
+    drifted = comply(found, PATH, CONTRACT, expected=(), drift=drift, uri=URI)
+    check_columns(found, PATH, ranges(data), URI)
+    return drifted
 
 
 def refused(call: Callable[[], object]) -> tuple[str, str]:
@@ -156,6 +161,20 @@ INT96 = with_column("note", pa.array([0, 1], pa.timestamp("ns")))
             "'note' appears twice",
         ),
         (with_column("Note", pa.array(["x", "y"])), {}, "AmbiguousColumns", "differ by case only"),
+        (with_column("Region", pa.array(["eu", "eu"])), {}, "AmbiguousColumns", "the path's 'region'"),
+        (
+            ORDERS.rename_columns(["customer_id", "Amount", "note"]),
+            {},
+            "CaseDiffers",
+            "the contract's 'amount'",
+        ),
+        (
+            with_column("note", pa.array([{"a": 1, "A": 2}] * 2)),
+            {},
+            "DuplicateColumns",
+            "the field 'A' twice",
+        ),
+        (with_column("region", pa.array([["eu"]] * 2)), {}, "NestedColumn", "flat type string"),
         (pa.table({f"c{n}": [1] for n in range(6_000)}), {}, "TooManyColumns", "6,000 columns"),
         (INT96, {"use_deprecated_int96_timestamps": True}, "LegacyTimestamps", "note is stored as INT96"),
         (ORDERS.drop_columns(["customer_id"]), {}, "MissingColumns", "lacks customer_id"),
@@ -212,6 +231,11 @@ def test_columns_may_be_expected_by_name_alone() -> None:
         ("orders/region=eu/dt=2024-07-02/a.parquet", "UnexpectedPartition"),
         ("orders/dt=2024-07-02/region=eu/hour=01/a.parquet", "UnexpectedPartition"),
         ("orders/dt=2024-13-45/region=eu/a.parquet", "InvalidPartition"),
+        ("orders/dt=2024-W27-2/region=eu/a.parquet", "InvalidPartition"),
+        ("orders/dt=2024-07-02/region=a%0Ab/a.parquet", "InvalidPartition"),
+        ("orders/dt=2024-07-02/region=%FF/a.parquet", "InvalidPartition"),
+        ("orders/dt=2024-07-02/region=%2E%2E/a.parquet", "InvalidPartition"),
+        (f"orders/dt=2024-07-02/region={'ü' * 130}/a.parquet", "InvalidPartition"),
         ("orders/dt=20240702/region=eu/a.parquet", "InvalidPartition"),
         ("orders/dt=../../x/region=eu/a.parquet", "InvalidPartition"),
         ("orders/dt=2024-07-02/region=..%2F..%2Fx/a.parquet", "InvalidPartition"),

@@ -191,3 +191,13 @@ def test_wrong_partitions_are_rejected_and_kept(aws: None, key: str, code: str) 
     (reason,) = reasons()
     bucket, copy = storage.parse_uri(reason["files"][0]["copy"])
     assert world.get(bucket, copy) == orders("1")
+
+
+def test_folders_too_long_to_be_staged_are_rejected_and_kept(aws: None) -> None:
+    long = "x" * 240
+    key = f"orders/dt=2024-07-02/region={long}/a={long}/b={long}/c={long}/d"
+    put(LANDING, key, orders("1"))
+    answer = validate(opened({"required_partitions": ["dt", "region", "a", "b", "c"]}), None)
+    assert (answer["status"], answer["code"]) == ("rejected", "PathTooLong")
+    bucket, copy = storage.parse_uri(reasons()[0]["files"][0]["copy"])
+    assert world.get(bucket, copy) == orders("1")
