@@ -23,6 +23,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
 from aws_runtime.contract import Contract, DataType
+from aws_runtime.step import Before
 from ingestion_assets.asset import IngestionAsset, S3Source
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.pipeline import Pipeline
@@ -85,8 +86,13 @@ class LineageUnavailableError(Exception):
     """The transform has no SQL form (a native function, or one that SQLFrame lacks)."""
 
 
-def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
+def column_lineage(pipeline: Pipeline, asset: IngestionAsset, before: Before | None = None) -> ColumnLineage:
     """Follow each output column of `asset` to the columns of its inputs.
+
+    Args:
+        pipeline: The pipeline; of one with SQL of its own, that is followed.
+        asset: One of its assets.
+        before: Done to the rows of the only input before the transform, as a run's configuration says.
 
     Raises:
         LineageUnavailableError: Naming the asset and why its transform has no SQL form.
@@ -100,7 +106,7 @@ def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
     }
     output = lower_contract(asset.contract, asset.where)
     try:
-        sql = transform_sql(asset, contracts)
+        sql = _text(pipeline, asset, contracts, before)
         sources = _sources(sql, contracts, {column.name.lower() for column in output.columns})
     except Exception as error:  # any fault of SQLFrame's or sqlglot's leaves the data unharmed
         raise LineageUnavailableError(
@@ -121,6 +127,19 @@ def column_lineage(pipeline: Pipeline, asset: IngestionAsset) -> ColumnLineage:
         for column in output.columns
     }
     return ColumnLineage(columns=columns, sql=sql)
+
+
+def _text(
+    pipeline: Pipeline, asset: IngestionAsset, contracts: Mapping[str, Contract], before: Before | None
+) -> str:
+    """Return the transform as Spark SQL: the user's, or generated."""
+    if pipeline.curation is None or pipeline.curation.sql is None:
+        return transform_sql(asset, contracts, before)
+    if before is not None:
+        raise ValueError("built-in steps before SQL of one's own are not followed")
+    from ingestion_assets.sql import written_sql  # noqa: PLC0415 - it generates SQL by this module
+
+    return written_sql(pipeline.curation.sql, contracts, asset.where)
 
 
 def sql_type(of: DataType) -> str:
@@ -148,8 +167,10 @@ def table_columns(contract: Contract) -> dict[str, str]:
     return {column.name: sql_type(column.type) for column in contract.columns} | hidden
 
 
-def transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> str:
-    """Run the transform over empty tables and return its text in Spark's dialect."""
+def transform_sql(
+    asset: IngestionAsset, contracts: Mapping[str, Contract], before: Before | None = None
+) -> str:
+    """Run the transform over empty tables, `before` first, and return its text in Spark's dialect."""
     with _SESSION, duckdb.connect() as connection:
         session = DuckDBSession(conn=connection)
         try:
@@ -160,7 +181,8 @@ def transform_sql(asset: IngestionAsset, contracts: Mapping[str, Contract]) -> s
                 )
                 table = parameter.lower()  # SQLFrame finds no columns of a table in mixed case
                 connection.execute(f"CREATE TABLE {_quote(table)} ({columns})")
-                frames[parameter] = nw.from_native(session.table(table)).lazy()
+                frame = nw.from_native(session.table(table)).lazy()
+                frames[parameter] = before(frame) if before is not None else frame
             native: Any = nw.to_native(asset.transform(**frames))
             text: str = native.sql(dialect="spark", optimize=False)
             return text

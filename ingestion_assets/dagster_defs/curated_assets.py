@@ -52,7 +52,7 @@ def build_curated_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsD
         site = storage.site()
         if not isinstance(site, LocalSite):
             raise dg.Failure(on_aws(pipeline), allow_retries=False)
-        from ingestion_assets.dagster_defs.curated_run import curate  # noqa: PLC0415 - loads sqlglot, slowly
+        from ingestion_assets.dagster_defs.curated_run import built_in, curate  # noqa: PLC0415 - loads sqlglot, slowly
 
         log = context.log
         try:
@@ -60,7 +60,7 @@ def build_curated_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsD
         except ConfigError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         except RunFailedError as error:
-            yield from curated_check_results(plan, error.run)
+            yield from curated_check_results(plan, spec.key, error.run)
             metadata = dict(_found(error.run))
             raise dg.Failure(str(error), metadata=metadata, allow_retries=False) from error
         yield dg.MaterializeResult(
@@ -68,9 +68,9 @@ def build_curated_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsD
             metadata={
                 **dict(_found(run)),
                 **dict(_told(pipeline, asset, run, site)),
-                **dict(lineage_metadata(pipeline, asset, log.warning)),
+                **dict(lineage_metadata(pipeline, asset, log.warning, built_in(run.config))),
             },
-            check_results=list(curated_check_results(plan, run)),
+            check_results=list(curated_check_results(plan, spec.key, run)),
         )
 
     return materialization

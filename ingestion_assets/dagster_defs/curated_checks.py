@@ -32,8 +32,16 @@ def curated_check_specs(plan: AssetPlan, key: dg.AssetKey) -> list[dg.AssetCheck
     return [*check_specs(plan, key), *thresholds]
 
 
-def curated_check_results(plan: AssetPlan, run: CuratedRun) -> Iterator[dg.AssetCheckResult]:
-    """Yield the result of each check that the run has come to."""
+def curated_check_results(
+    plan: AssetPlan, key: dg.AssetKey, run: CuratedRun
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield the result of each check that the run has come to; of a run without files, that of all."""
+    if run.empty:
+        for spec in curated_check_specs(plan, key):
+            yield dg.AssetCheckResult(
+                check_name=spec.name, passed=True, description="no new file: nothing was judged"
+            )
+        return
     rejected = check_results(
         plan, run.ledger, run.samples, run.counted or {"rows_out": 0, "rows_quarantined": 0}
     )
@@ -85,5 +93,6 @@ def null_shares(run: CuratedRun) -> dg.MetadataValue:
                 }
             )
             for name, share in sorted(shares.items())
-        ]
+        ],
+        dg.TableSchema([dg.TableColumn("column"), dg.TableColumn("nulls"), dg.TableColumn("at_most")]),
     )

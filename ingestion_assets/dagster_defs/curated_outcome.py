@@ -31,6 +31,7 @@ class CuratedRun:
         schema: Columns as written.
         preview: The first rows, in Markdown.
         rows_of_table: Of the whole table after it.
+        empty: Whether there was no new file, so that nothing was judged.
         sql: The transform as Spark SQL, where the configuration asks for `glue_sql`.
     """
 
@@ -44,6 +45,7 @@ class CuratedRun:
     schema: dg.TableSchema | None = None
     preview: str | None = None
     rows_of_table: int = 0
+    empty: bool = False
     sql: str = ""
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation.built_in import prepared
-from aws_runtime.curation.config import ConfigError, ProcessorType, TableFormat
+from aws_runtime.curation.config import Config, ConfigError, ProcessorType, TableFormat
 from aws_runtime.curation.footer import ReadRange
 from aws_runtime.curation.job import Job, open_job
 from aws_runtime.curation.judging import judge_landed, judge_staged, thresholds
@@ -31,7 +31,7 @@ from aws_runtime.errors import RejectedFile
 from aws_runtime.identity import combined_digest, stem
 from aws_runtime.partitions import partition_folder
 from aws_runtime.plan import AssetPlan
-from aws_runtime.step import Meet, StepResult, run_step
+from aws_runtime.step import Before, Meet, StepResult, run_step
 from ingestion_assets.curation_plan import curated_nodes, declared_of
 from ingestion_assets.dagster_defs.curated_outcome import CuratedRun, RunFailedError
 from ingestion_assets.dagster_defs.curated_table import Publication, Staged, Table
@@ -94,7 +94,7 @@ def curate(root: Path, pipeline: Pipeline, given: Mapping[str, Any], tell: Tell)
     taken = work.table.taken(job.config.write_mode, landed)
     if not taken:
         tell(f"no new files below {root / job.config.source_bucket / source.prefix}")
-        return CuratedRun(job.config, Ledger(), rows_of_table=_rows_of(work.table))
+        return CuratedRun(job.config, Ledger(), rows_of_table=_rows_of(work.table), empty=True)
     work = replace(work, landed=landed, taken=taken)
     good, rejected = _judged(work)
     found = CuratedRun(job.config, Ledger(files=len(taken), rejected=tuple(rejected)))
@@ -103,6 +103,11 @@ def curate(root: Path, pipeline: Pipeline, given: Mapping[str, Any], tell: Tell)
         raise RunFailedError(first.code, f"{first.message} ({first.uri})", found)
     with staging_folder(root) as staging:
         return _made(work, good, found, staging)
+
+
+def built_in(config: Config) -> Before | None:
+    """Return the configuration's built-in steps as one function; None where there are none."""
+    return prepared(encode(config.steps)) if config.steps else None
 
 
 def last_ledger(root: Path, pipeline: Pipeline, target_bucket: str) -> Ledger:
@@ -253,7 +258,6 @@ def _transformed(
     files = [
         InputFile(str(work.root / file.bucket / file.key), file.uri, partition) for file, partition in good
     ]
-    steps = work.job.config.steps
     # Of what the run reads, so that one that is repeated writes the same names.
     name = stem(
         max(file.modified for file, _ in good), combined_digest(file.identity.digest for file, _ in good)
@@ -265,7 +269,7 @@ def _transformed(
         quarantine=str(staging / "quarantine"),
         stem=name,
         limits=Limits(4 * STEP_MEMORY_BYTES, os.cpu_count() or 1, str(staging / "spill")),
-        before=prepared(encode(steps)) if steps else None,
+        before=built_in(work.job.config),
         meet=_meeting(work, plan, staging, name) if work.job.merges_files else None,
     )
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import dagster as dg
 
+from aws_runtime.step import Before
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.dagster_defs.specs import node_keys
 from ingestion_assets.pipeline import Pipeline
 
 
 def lineage_metadata(
-    pipeline: Pipeline, asset: IngestionAsset, warn: Callable[[str], None]
+    pipeline: Pipeline, asset: IngestionAsset, warn: Callable[[str], None], before: Before | None = None
 ) -> Iterator[tuple[str, Any]]:
     """Yield `dagster/column_lineage` and the same in Markdown.
 
@@ -24,12 +25,13 @@ def lineage_metadata(
         pipeline: The pipeline.
         asset: One of its assets.
         warn: Told why there is none.
+        before: Done to the rows of the only input before the transform.
     """
     # SQLFrame and sqlglot load here, so that definitions load without them.
     from ingestion_assets.lineage import LineageUnavailableError, column_lineage  # noqa: PLC0415
 
     try:
-        lineage = column_lineage(pipeline, asset)
+        lineage = column_lineage(pipeline, asset, before)
     except LineageUnavailableError as error:
         warn(f"no column lineage: {error}")
         return
