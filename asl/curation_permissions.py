@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from asl import names
 from asl.ir import Permission
 from asl.permissions import READ, TRACES, WRITE, arn, objects, table_arn, table_name
+from asl.warehouse_permissions import warehouses
 from ingestion_assets.curation_plan import curated_nodes
 from ingestion_assets.pipeline import Pipeline
 
@@ -105,6 +106,7 @@ def _load(pipeline: Pipeline) -> tuple[Permission, ...]:
             ),
             catalog,
         ),
+        *warehouses(pipeline),
     )
 
 

@@ -24,6 +24,9 @@ TRANSFORM_REQUIREMENTS = ("sqlglot",)
 #: What the functions import beside boto3: footers are pyarrow's, built-in steps are checked before they run.
 REQUIREMENTS = ("aws-lambda-powertools", "narwhals", "pyarrow", *TRANSFORM_REQUIREMENTS)
 
+#: What a load into Snowflake imports too, in a layer of its own: it is as large as the rest.
+SNOWFLAKE, SNOWFLAKE_LAYER = "snowflake-connector-python", "curation_snowflake"
+
 
 def curation_steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
     """Return the functions of a curated pipeline, in the order of its machine.
@@ -34,6 +37,7 @@ def curation_steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
     _, asset = curated_nodes(pipeline)
     told = curation_json(pipeline)
     layer = pins(LAYER, REQUIREMENTS, asset.where)
+    loads = pins(SNOWFLAKE_LAYER, (*REQUIREMENTS, SNOWFLAKE), asset.where) if _snowflake(pipeline) else layer
     return tuple(
         CompiledStep(
             step,
@@ -42,10 +46,14 @@ def curation_steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
                 f"{pipeline.name}-{asset.name}-{step}",
                 {**handler_bundle(handler).files, "curation.json": told},
             ),
-            layer,
+            loads if step == "load" else layer,
         )
         for step, handler in HANDLERS.items()
     )
+
+
+def _snowflake(pipeline: Pipeline) -> bool:
+    return pipeline.curation is not None and pipeline.curation.snowflake is not None
 
 
 def curation_json(pipeline: Pipeline) -> bytes:

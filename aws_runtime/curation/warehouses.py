@@ -16,11 +16,10 @@ from typing import Any
 import boto3
 
 from aws_runtime import storage
-from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.curation import keyed
 from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.files import Curated
 from aws_runtime.curation.job import Job
-from aws_runtime.curation.write_modes import IS_CURRENT, VALID_FROM, VALID_TO
 from aws_runtime.events import S3Object
 from aws_runtime.warehouses import redshift, redshift_sql, snowflake
 from aws_runtime.warehouses.load import Load, LoadFile, LoadMode
@@ -113,32 +112,19 @@ def stage_root(job: Job) -> str:
 
 
 def _load(job: Job, at: RedshiftTable | SnowflakeTable, files: Sequence[LoadFile]) -> Load:
+    contract = job.declared.output_contract
     stems = [found.group(1) for file in files if (found := _STEM.match(file.uri.rpartition("/")[2]))]
     return Load(
         job_id=job.id,
         schema=at.schema,
         table=at.table or job.declared.asset,
-        contract=_contract(job),
+        contract=replace(contract, columns=keyed.output_columns(job.config.write_mode, contract)),
         files=files,
         mode=_MODES[job.config.write_mode],
         keys=job.config.keys if job.config.write_mode is WriteMode.MERGE else (),
         partition_by=job.declared.partition_by,
         run_at=max(stems, default=""),
     )
-
-
-def _contract(job: Job) -> Contract:
-    """Return the columns of the staged rows: the output contract's, and those that scd2 adds."""
-    contract = job.declared.output_contract
-    if job.config.write_mode is not WriteMode.SCD2:
-        return contract
-    moment = DataType("timestamp", timezone="UTC")
-    added = (
-        Column(VALID_FROM, moment),
-        Column(VALID_TO, moment, nullable=True),
-        Column(IS_CURRENT, DataType("boolean")),
-    )
-    return replace(contract, columns=(*contract.columns, *added))
 
 
 def _staged(file: Curated) -> LoadFile:
