@@ -50,7 +50,5 @@ def declared_of(pipeline: Pipeline) -> Declared:
         table=to.table or asset.name,
         redshift=pipeline.curation.redshift if pipeline.curation else None,
         snowflake=pipeline.curation.snowflake if pipeline.curation else None,
-        redshift=pipeline.curation.redshift if pipeline.curation else None,
-        snowflake=pipeline.curation.snowflake if pipeline.curation else None,
         delta=pipeline.curation.delta if pipeline.curation else False,
     )
