@@ -80,7 +80,7 @@ def materialize(
     if merging is not None:
         plan = merging.plan
     if event.curation:
-        at = replace(at, destination=event.curation.destination)
+        at, plan = replace(at, destination=event.curation.destination), _filling(plan)
     asked = resolve(event)
     if merging is not None and len(asked.units) != 1:
         raise ValueError("curation.write: the files of a run are merged together; their manifest must say so")
@@ -106,6 +106,25 @@ def _built_in(event: MaterializeEvent) -> Before | None:
     # By name, as an engine is, because only bundles of curated pipelines hold it and what it imports.
     prepared: Before = importlib.import_module("aws_runtime.curation.built_in").prepared(event.curation.steps)
     return prepared
+
+
+def _filling(plan: AssetPlan) -> AssetPlan:
+    """Let files lack columns that may be null: validation has judged them by the run's drift policy."""
+    return replace(
+        plan,
+        inputs=tuple(
+            replace(
+                given,
+                contract=replace(
+                    given.contract,
+                    columns=tuple(
+                        replace(c, required=c.required and not c.nullable) for c in given.contract.columns
+                    ),
+                ),
+            )
+            for given in plan.inputs
+        ),
+    )
 
 
 def _merging(event: MaterializeEvent, plan: AssetPlan) -> Merging | None:

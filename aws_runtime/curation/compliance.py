@@ -157,7 +157,8 @@ def _check_type(column: Column, actual: DataType, uri: str) -> None:
             raise RejectedFile("NestedColumn", what, uri)
     elif wanted.item is not None or wanted.fields:
         raise RejectedFile("WrongType", f"{column.name} is {actual}, the contract says {wanted}", uri)
-    if actual.name == "null" and column.nullable:
+    # Spark takes a column without a type for integers.
+    if actual.name == "null" and column.nullable and _KINDS.get(wanted.name) in ("number", "text"):
         return
     if _stored(actual) == _stored(wanted) or (column.coerce and _converts(actual, wanted)):
         return
@@ -165,13 +166,15 @@ def _check_type(column: Column, actual: DataType, uri: str) -> None:
 
 
 def _converts(actual: DataType, wanted: DataType) -> bool:
-    """Whether every engine can convert values of one flat type to the other, or tell which it cannot."""
+    """Whether every engine converts values of one flat type to the other alike, or tells which it cannot."""
     if actual.fields or actual.item is not None:
         return True  # member by member, as the contract's own rules say
     one, other = _KINDS.get(actual.name), _KINDS.get(wanted.name)
     if one is None or other is None:
         return False
-    return one in (other, "text") or (other == "text" and one != "bytes")
+    if other == "text":  # floats and instants are spelled differently
+        return one != "bytes" and not actual.name.startswith("float") and actual.timezone is None
+    return one in (other, "text")
 
 
 def _stored(given: DataType) -> DataType:

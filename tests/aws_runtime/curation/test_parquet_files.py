@@ -255,3 +255,36 @@ def test_partition_values_are_unescaped() -> None:
     key = "orders/dt=2024-07-02/region=a%3Ab c+d/x=y.parquet"
     found = partition_values(key, "orders/", ("dt", "region"), {"dt": DAY}, uri=URI)
     assert found == {"dt": "2024-07-02", "region": "a:b c+d"}
+
+
+@pytest.mark.parametrize(
+    ("array", "wanted", "read"),
+    [
+        (pa.array([1]), "float64", True),
+        (pa.array([1.5]), "int64", True),
+        (pa.array([True]), "int32", True),
+        (pa.array(["1"]), "date", True),
+        (pa.array([dt.date(2024, 7, 2)]), "timestamp", True),
+        (pa.array([dt.date(2024, 7, 2)]), "string", True),
+        (pa.nulls(1), "float64", True),
+        # Spark ends at these, or spells them otherwise than DuckDB.
+        (pa.array([1]), "date", False),
+        (pa.array([dt.date(2024, 7, 2)]), "int64", False),
+        (pa.array([b"1"]), "string", False),
+        (pa.array([1.5]), "string", False),
+        (pa.array([1], pa.timestamp("us", "UTC")), "string", False),
+        (pa.nulls(1), "date", False),
+    ],
+    ids=str,
+)
+def test_what_a_contract_coerces(array: pa.Array, wanted: str, *, read: bool) -> None:
+    contract = Contract("One", (Column("x", DataType(wanted), nullable=True, coerce=True),))
+    found = footer(written(pa.table({"x": array})))
+
+    def judge() -> None:
+        comply(found, {}, contract, expected=(), drift=Drift.STRICT, uri=URI)
+
+    if read:
+        judge()
+    else:
+        assert refused(judge)[0] == "WrongType"
