@@ -47,8 +47,8 @@ class StepResult:
         files: Parquet files written.
         quarantine: Quarantine files written.
         violations: Rows that broke each rule, by `stage.rule`; a row may break several.
-        met: Of rows that met those of the table: `rows_existing`, `rows_merged`, `rows_staged`
-            (docs/curation.md); `files` then hold more than the run's own rows.
+        met: Of rows that met those of the table: `rows_existing`, `rows_merged`, `rows_staged` and
+            `existing` (docs/curation.md); `files` then hold more than the run's own rows.
     """
 
     records_in: Mapping[str, int]
@@ -58,7 +58,7 @@ class StepResult:
     files: tuple[WrittenFile, ...]
     quarantine: tuple[WrittenFile, ...]
     violations: Mapping[str, int] = field(default_factory=dict)
-    met: Mapping[str, int] = field(default_factory=dict)
+    met: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: Makes of a step's files others, which hold the rows of the table too.

@@ -7,6 +7,8 @@ there (`aws_runtime.curation.replacing`).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -73,15 +75,26 @@ class FilesMerging:
                 scratch=f"{destination.rstrip('/')}-scratch/",
                 stem=stem,
             )
-            storage.put_json(self.write.existing, {"files": [encode(item) for item in found]})
-            counts = {
+            told: dict[str, int | str] = {
                 "rows_existing": done.rows_existing,
                 "rows_merged": done.rows_merged,
                 "rows_staged": done.rows_staged,
+                "existing": _named(self.write.existing, found),
             }
-            return replace(result, files=done.files, met=counts)
+            return replace(result, files=done.files, met=told)
 
         return met
+
+
+def _named(uri: str, found: Sequence[S3Object]) -> str:
+    """Write the document of the files that were read, and return its digest, which the run record carries.
+
+    So a document that another attempt has written since is not taken for this one's.
+    """
+    files = [encode(item) for item in found]
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    storage.put_json(uri, {"digest": digest, "files": files})
+    return digest
 
 
 def prepared(write: WriteEvent, plan: AssetPlan, at: datetime) -> FilesMerging:

@@ -60,7 +60,8 @@ def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str,
     commit = read_commit(at)
     table = catalog.described(job)
     if commit is None:
-        _, entries = staged_files(job, record)
+        found, entries = staged_files(job, record)
+        replacing.check_read(job, found)
         files = [curated(job, entry) for entry in entries]
         catalog.check(job, table, [file.partition for file in files])
         _claim(job, files)

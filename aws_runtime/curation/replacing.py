@@ -27,6 +27,19 @@ _STEM = re.compile(r"part-([0-9]{8}T[0-9]{6}Z-[0-9a-f]{16})[-.]")
 Copy = Callable[[list[Curated]], tuple[dict[str, Any], ...]]
 
 
+def check_read(job: Job, record: Mapping[str, Any]) -> None:
+    """Check that a run record and `existing.json` are of one attempt of the transform.
+
+    Raises:
+        TableChanged: Another attempt has written the document, and not come to its end.
+    """
+    told = (storage.get_json(f"{job.runs}existing.json") or {}).get("digest")
+    if job.merges_files and told != record.get("existing"):
+        raise TableChanged(
+            f"{job.runs}existing.json is of another attempt than the run's files; start the run again"
+        )
+
+
 def replace(job: Job, files: list[Curated], at: str, copy: Copy) -> Committed:
     """Replace the partitions of `files` by them.
 

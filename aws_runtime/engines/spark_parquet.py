@@ -84,12 +84,18 @@ def column_names(spark: SparkSession, files: Sequence[InputFile]) -> frozenset[s
     Raises:
         RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName.
     """
+    from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - the compiler has no pyspark
+    from pyspark.errors import AnalysisException  # noqa: PLC0415 - the compiler has no pyspark
+
+    reader = spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
     found: set[str] = set()
     for file in files:
         _verify(file)
-        # One by one: together they have one type a column, or none.
-        reader = spark.read.option("__globPaths__", "false").option("recursiveFileLookup", "true")
-        found.update(reader.parquet(spark_path(file.path) or file.path).columns)
+        try:
+            # One by one: together they have one type a column, or none.
+            found.update(reader.parquet(spark_path(file.path) or file.path).columns)
+        except (AnalysisException, Py4JJavaError) as error:
+            raise RejectedFile("CorruptFile", " ".join(str(error).split())[:300], file.uri) from error
     return frozenset(found)
 
 
