@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from asl import curation_permissions, names
 from asl.compiled import CompiledPipeline, CompiledStep
-from asl.lowering.curation import STEP_SECONDS
+from asl.lowering.curation import STEP_MEMORY_MB, STEP_SECONDS
 from asl.resources import Function, LogGroup, Resource, Role
 from ingestion_assets.curation_plan import bucket_variable, curated_nodes
 from ingestion_assets.pipeline import Pipeline
 
-#: Footers are read sixteen at a time, and files are copied by S3 itself.
-MEMORY_MB, STORAGE_MB = 1024, 512
+#: Nothing is written to it but what Python itself writes.
+STORAGE_MB = 512
 DESCRIPTIONS = {
     "validate": "Judges files that landed, stages the good ones and rejects the others",
     "check": "Judges what a run staged by its thresholds",
@@ -54,7 +54,7 @@ def _step(pipeline: Pipeline, step: CompiledStep) -> Iterator[Resource]:
         log_group=logs,
         key=step.bundle.key,
         handler=f"aws_runtime.handlers.{step.handler}.handler",
-        memory_mb=MEMORY_MB,
+        memory_mb=STEP_MEMORY_MB,
         storage_mb=STORAGE_MB,
         timeout_seconds=STEP_SECONDS[step.name],
         environment=environment(pipeline),

@@ -38,6 +38,21 @@ class Assumptions:
     glue_seconds_per_run: float = _stated(
         40, "s", "from the script's start to its first file; what comes before is free"
     )
+    files_per_marker: float = _stated(
+        20, "files", "of a delivery, whose marker starts one run of a curated pipeline", zero=False
+    )
+    curation_seconds_per_run: float = _stated(
+        3, "s", "of a curated pipeline's functions around its transform, together"
+    )
+    curation_seconds_per_file: float = _stated(
+        0.1, "s", "of the same functions: a file's calls, many at once"
+    )
+    curation_s3_writes_per_file: float = _stated(
+        4, "requests", "of the same functions: whose it is, staged, published, noted"
+    )
+    curation_s3_reads_per_file: float = _stated(
+        6, "requests", "of the same functions: footers and checks of copies"
+    )
     door_seconds: float = _stated(0.4, "s", "of the function at the front door, for up to ten messages")
     s3_writes_per_file: float = _stated(
         2, "requests", "of each asset: Parquet of one partition, and which version is out"

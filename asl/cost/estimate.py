@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from asl import names
 from asl.cost.assumptions import Assumptions
-from asl.cost.door import door
+from asl.cost.door import door, marked
 from asl.cost.path import path
-from asl.cost.scenarios import Scenario, scenarios
+from asl.cost.scenarios import Scenario, is_marked, processor_type, scenarios
 from asl.cost.usage import Month, quantities
 from asl.cost.workload import Workload
 from asl.lower import lower_pipeline
 from asl.prices import PRICES
-from asl.triggers import step_ids
-from asl.variants import LAMBDA_SECONDS, variants
+from asl.variants import LAMBDA_SECONDS, runner_id, variants
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.engines import RUNS_IN, choose_engine
 from ingestion_assets.errors import CompileError
@@ -98,25 +96,28 @@ def estimate(scenario: Scenario, workload: Workload, assume: Assumptions) -> Est
     """Return one alternative's month."""
     pipeline = scenario.pipeline
     entrance = door(pipeline.trigger, workload)
-    chosen = {asset.name: variant(asset, entrance.batch * workload.size) for asset in pipeline.assets}
+    if is_marked(pipeline.trigger):
+        entrance = marked(entrance, ceil(assume.files_per_marker))
+    size = entrance.batch * workload.size
+    chosen = {asset.name: variant(pipeline, asset, size) for asset in pipeline.assets}
     places = {name: PLACE[RUNS_IN[asset.processor.kind]] for name, asset in chosen.items()}
-    walked = path(lower_pipeline(pipeline).states, _runners(pipeline, places))
+    walked = path(lower_pipeline(pipeline).states, _runners(pipeline, chosen))
     month = Month(pipeline, workload, entrance, walked, places, assume)
     problem, needs = _fits(month, chosen)
     return Estimate(scenario, month, quantities(month), problem, needs)
 
 
-def variant(asset: IngestionAsset, size: int) -> IngestionAsset:
+def variant(pipeline: Pipeline, asset: IngestionAsset, size: int) -> IngestionAsset:
     """Return the variant of an asset that runs for so many bytes of source files."""
     small, *large = variants(asset)
+    if asset.processor.kind == "configured" and (kind := processor_type(pipeline)) != "auto":
+        return next(each for each in (small, *large) if each.processor.kind == kind)
     return large[0] if large and size > asset.processor.threshold_bytes else small
 
 
-def _runners(pipeline: Pipeline, places: Mapping[str, str]) -> frozenset[str]:
+def _runners(pipeline: Pipeline, chosen: Mapping[str, IngestionAsset]) -> frozenset[str]:
     """Return the logical ids of the functions and jobs that run."""
-    id_of = {"lambda": names.function_id, "glue_pyspark": names.job_id}
-    runs = {id_of[place](pipeline.name, asset) for asset, place in places.items()}
-    return frozenset((*runs, *step_ids(pipeline)))
+    return frozenset(runner_id(pipeline.name, chosen[asset.name], asset) for asset in pipeline.assets)
 
 
 def _fits(month: Month, chosen: Mapping[str, IngestionAsset]) -> tuple[str, str]:
@@ -146,7 +147,7 @@ def _unreadable(pipeline: Pipeline, asset: IngestionAsset) -> str:
     # What other assets write is Parquet.
     formats = frozenset(sources.get(name, "parquet") for name in asset.inputs.values())
     try:
-        choose_engine(asset, formats)
+        choose_engine(asset, formats, folder_columns=pipeline.curation is not None)
     except CompileError as error:
         return error.what
     return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ingestion_assets.asset import ProcessorKind
-from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Queue, Trigger
+from ingestion_assets.curation import Curation
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event, S3Queue, Trigger
 
 #: Batches to compare: what small manifests cost, and what larger ones save.
 BATCHES = (10, 200)
@@ -33,6 +34,8 @@ class Scenario:
     @property
     def processor(self) -> str:
         """How its assets run: `auto`, `Lambda`, `Glue`."""
+        if self.pipeline.curation:
+            return LABELS[processor_type(self.pipeline)]
         kinds = dict.fromkeys(LABELS[asset.processor.kind] for asset in self.pipeline.assets)
         return "+".join(kinds) + (f" x{self.workers}" if self.workers else "")
 
@@ -40,6 +43,8 @@ class Scenario:
     def label(self) -> str:
         """How its assets run, and on how many files at a time: `Glue, 10 files a batch`."""
         trigger = self.pipeline.trigger
+        if is_marked(trigger):
+            return f"{self.processor}, all files of a marker"
         files = (
             f"{trigger.files:,} files a batch" if isinstance(trigger, S3Batches) else "each file by itself"
         )
@@ -48,6 +53,12 @@ class Scenario:
 
 def scenarios(pipeline: Pipeline) -> list[Scenario]:
     """Return the declared pipeline, then each alternative that differs from it."""
+    if pipeline.curation:  # its configuration decides on the processor, and its files on the run
+        others = [Scenario(_configured(pipeline, pipeline.curation, kind)) for kind in KINDS]
+        return [
+            Scenario(pipeline, declared=True),
+            *(each for each in others if processor_type(each.pipeline) != processor_type(pipeline)),
+        ]
     if isinstance(pipeline.trigger, PipelineCompleted):  # no file of its own arrives
         alone = [Scenario(_changed(pipeline, pipeline.trigger, kind)) for kind in KINDS if kind != "auto"]
         return [Scenario(pipeline, declared=True), *(each for each in alone if each.pipeline != pipeline)]
@@ -57,6 +68,27 @@ def scenarios(pipeline: Pipeline) -> list[Scenario]:
         usual = _changed(pipeline, batches(pipeline.trigger, BATCHES[0]), "glue_pyspark", CONSOLE_WORKERS)
         others.append(Scenario(usual, workers=CONSOLE_WORKERS))
     return [Scenario(pipeline, declared=True), *(each for each in others if each.pipeline != pipeline)]
+
+
+def processor_type(pipeline: Pipeline) -> ProcessorKind:
+    """Return what runs a curated pipeline's transform where neither parameter nor input says otherwise."""
+    given = pipeline.curation.defaults if pipeline.curation else {}
+    found: ProcessorKind = given.get("processor_type", "auto")
+    return found
+
+
+def is_marked(trigger: Trigger) -> bool:
+    """Whether a run is for all files of a delivery, which an empty file marks as complete."""
+    return (
+        isinstance(trigger, S3Event)
+        and bool(trigger.suffixes)
+        and all(each.startswith("_") for each in trigger.suffixes)
+    )
+
+
+def _configured(pipeline: Pipeline, curation: Curation, kind: ProcessorKind) -> Pipeline:
+    defaults = {**curation.defaults, "processor_type": kind}
+    return replace(pipeline, curation=replace(curation, defaults=defaults))
 
 
 def single(trigger: Trigger) -> Trigger:

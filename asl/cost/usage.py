@@ -15,6 +15,7 @@ from asl.cost.assumptions import Assumptions
 from asl.cost.door import IDLE_POLLS_A_MONTH, Door
 from asl.cost.path import Path
 from asl.cost.workload import HOURS_A_MONTH, Workload
+from asl.lowering.curation import STEP_MEMORY_MB
 from asl.monitoring import alarms
 from asl.variants import is_function, variants
 from ingestion_assets.asset import IngestionAsset, Processor
@@ -118,6 +119,7 @@ def _compute(month: Month) -> dict[str, float]:
     gb_seconds = sum(month.seconds(asset) * asset.processor.memory_mb / 1024 for asset in functions)
     billed = {asset.name: max(prices.GLUE_MINIMUM_SECONDS, ceil(month.seconds(asset))) for asset in jobs}
     dpu_seconds = sum(billed[asset.name] * asset.processor.workers for asset in jobs)
+    gb_seconds += _around(month) * STEP_MEMORY_MB / 1024
     waiting = month.doors * month.assume.door_seconds + SWEEPS_A_MONTH * SWEEP_SECONDS
     return {
         "lambda_gb_second": month.runs * gb_seconds + waiting * DOOR_GB,
@@ -126,17 +128,34 @@ def _compute(month: Month) -> dict[str, float]:
     }
 
 
+def _around(month: Month) -> float:
+    """Return the seconds of a curated pipeline's functions around its transform, in one execution."""
+    if month.pipeline.curation is None:
+        return 0.0
+    assume = month.assume
+    return assume.curation_seconds_per_run + month.door.batch * assume.curation_seconds_per_file
+
+
 def _objects(month: Month) -> dict[str, float]:
     assume = month.assume
     assets, spark = len(month.pipeline.assets), len(month.assets("glue_pyspark"))
     manifest = 1 if month.door.manifest else 0
     ranges = ceil(month.workload.size / PART_BYTES) - 1
+    curated = 1 if month.pipeline.curation else 0
     return {
         "s3_write": month.files
-        * (assets * assume.s3_writes_per_file + spark * assume.spark_s3_writes_per_file)
+        * (
+            assets * assume.s3_writes_per_file
+            + spark * assume.spark_s3_writes_per_file
+            + curated * assume.curation_s3_writes_per_file
+        )
         + month.runs * (assets * assume.s3_writes_per_run + manifest),
         "s3_read": month.files
-        * (assets * (assume.s3_reads_per_file + ranges) + spark * assume.spark_s3_reads_per_file)
+        * (
+            assets * (assume.s3_reads_per_file + ranges)
+            + spark * assume.spark_s3_reads_per_file
+            + curated * assume.curation_s3_reads_per_file
+        )
         + month.runs * (month.path.calls["s3_get_object"] + assets * manifest),
     }
 

@@ -18,6 +18,7 @@ from asl.cost.door import MESSAGES, TRACKED_WRITES, batch_writes
 from asl.cost.path import path
 from asl.ir import Fail, Machine, Map, Parallel, Retrier, State, Task
 from asl.lowering.assets import uris_of_one
+from asl.lowering.curation import STEP_MEMORY_MB
 from asl.states import successors
 from asl.triggers import by_rule, step_ids
 from asl.variants import is_function, runner_id, variant_for, variants
@@ -44,8 +45,6 @@ DATE_BYTES, VALUE_BYTES = 13, 256
 #: What one asset of one file is assumed to take.
 LAMBDA_SECONDS, GLUE_SECONDS = 1.0, 90.0
 S3_WRITES, S3_READS = 4, 2
-#: Memory of a curated pipeline's functions around its transform (`asl.curation_resources`).
-STEP_GB = 1.0
 #: What a message at the front door is assumed to take, up to ten together.
 DOOR_SECONDS, DOOR_GB = 0.4, 0.5
 
@@ -243,7 +242,7 @@ def dollars(pipeline: Pipeline, machine: Machine, *, large: bool = False) -> dic
         }
     )
     memory = sum(asset.processor.memory_mb / 1024 for asset in functions)
-    memory += len(step_ids(pipeline)) * STEP_GB
+    memory += len(step_ids(pipeline)) * STEP_MEMORY_MB / 1024
     file = Counter(
         {
             "lambda": memory * LAMBDA_SECONDS * prices.LAMBDA_GB_SECOND,

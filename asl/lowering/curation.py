@@ -34,6 +34,8 @@ LOAD = "Load"
 PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue PySpark", "glue_sql": "Glue SQL"}
 #: Seconds of the three step functions; moving ten thousand files takes most of what Lambda allows.
 STEP_SECONDS = {"validate": 900, "check": 300, "load": 900}
+#: Of each: footers are read sixteen at a time, and S3 itself copies files.
+STEP_MEMORY_MB = 1024
 #: Another run is replacing a partition. Half an hour on average, as pauses are jittered: longer than the
 #: twenty minutes after which a run that died there is taken for dead (aws_runtime.curation.leases).
 BUSY = Retrier(("PartitionsBusy",), attempts=14, interval_seconds=30, max_delay_seconds=300)

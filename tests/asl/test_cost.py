@@ -322,7 +322,7 @@ def test_assumptions_change_by_name():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("speed=3", "no 'speed' to assume; there are door_seconds"),
+        ("speed=3", "no 'speed' to assume; there are curation_s3_reads_per_file"),
         ("door_seconds", "of at least zero, not ''"),
         ("door_seconds=-1", "of at least zero, not '-1'"),
         ("door_seconds=inf", "of at least zero, not 'inf'"),
