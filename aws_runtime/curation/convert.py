@@ -1,7 +1,8 @@
 """Staged Parquet -> CSV or JSON lines, batch by batch: neither file is held in memory or on disk.
 
 In: one staged file. Out: one object, which appears whole or not at all. How values are spelled is said
-in docs/curation.md; reading a file back by its contract gives the same rows.
+in docs/curation.md; reading a file back by its contract gives the same rows. One conversion takes up to
+600 MB, whatever the file's size, most of them buffers of columns: large ones go one after another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aws_runtime import storage
@@ -21,17 +23,20 @@ from aws_runtime.contract import Contract
 from aws_runtime.curation.config import OutputFormat
 from aws_runtime.events import S3Object
 
-#: Rows that are held at a time.
-BATCH_ROWS = 16_384
+#: Rows and values that are held at a time.
+BATCH_ROWS, BATCH_VALUES = 16_384, 200_000
 #: Bytes of one part of an upload; S3 takes 10,000 parts of 5 MiB at least.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 PART_BYTES = 16 * 1024 * 1024
 #: Bytes that are read of a column at a time.
-_READ_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
-#: As Java, and so Spark and Athena, spell what is no number; text in JSON, which has no word for it.
+#: As Java, and so Spark and Athena, spell what is no number.
 _NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_NO_NUMBERS = frozenset(_NOT_FINITE.values())
+#: Arrow spells smaller decimals as 1E-7.
+_PLAIN_SCALE = 6
+#: A batch of texts may hold more than the 2 GB of Arrow's small ones.
+_TEXT = pa.large_string()
 CONTENT_TYPES = {OutputFormat.CSV: "text/csv; charset=utf-8", OutputFormat.JSON: "application/x-ndjson"}
 
 
@@ -62,7 +67,8 @@ def encoded(file: pq.ParquetFile, names: list[str], form: OutputFormat) -> Itera
     if form is OutputFormat.CSV:
         yield (",".join(_quoted(name) for name in names) + "\n").encode()
     encode = _csv if form is OutputFormat.CSV else _json
-    for batch in file.iter_batches(BATCH_ROWS, columns=names):
+    rows = max(1, min(BATCH_ROWS, BATCH_VALUES // max(1, len(names))))
+    for batch in file.iter_batches(rows, columns=names):
         yield encode(batch.select(names))
 
 
@@ -128,48 +134,69 @@ class _Ranges(io.RawIOBase):
 
 def _csv(batch: pa.RecordBatch) -> bytes:
     """Spell rows as RFC 4180 says: text in quotes, null as nothing, so that empty text is `""`."""
-    return _lines([_csv_column(column) for column in batch.columns], batch.num_rows, "", "")
-
-
-def _csv_column(column: pa.Array) -> list[str]:
-    if pa.types.is_nested(column.type):
-        texts = _json_column(column)
-        return [_quoted(t) if v else "" for v, t in zip(column.is_valid().to_pylist(), texts, strict=True)]
-    quote = _quoted if is_text(column.type) else str
-    return ["" if value is None else quote(value) for value in spelled(column)]
+    return _lines([_csv_column(column) for column in batch.columns], batch.num_rows, "", ",", "\n")
 
 
 def _json(batch: pa.RecordBatch) -> bytes:
     columns = [
-        [f"{encode_basestring(name)}:{text}" for text in _json_column(column)]
+        _joined(f"{encode_basestring(name)}:", _json_column(column))
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
-    return _lines(columns, batch.num_rows, "{", "}")
+    return _lines(columns, batch.num_rows, "{", ",", "}\n")
 
 
-def _lines(columns: list[list[str]], rows: int, before: str, after: str) -> bytes:
-    found = zip(*columns, strict=True) if columns else ((),) * rows
-    return "".join(f"{before}{','.join(row)}{after}\n" for row in found).encode()
+def _lines(columns: list[pa.Array], rows: int, before: str, between: str, after: str) -> bytes:
+    """Join the texts of columns, none of them null, to the bytes of lines."""
+    if not columns:
+        return f"{before}{after}".encode() * rows
+    pieces = [piece for column in columns for piece in (between, column)][1:]
+    lines = _joined(before, *pieces, after)
+    offsets = memoryview(lines.buffers()[1]).cast("q")
+    start, end = offsets[lines.offset], offsets[lines.offset + rows]
+    return bytes(memoryview(lines.buffers()[2])[start:end]) if rows else b""
 
 
-def _json_column(column: pa.Array) -> list[str]:
+def _joined(*pieces: str | pa.Array) -> pa.Array:
+    scalars = [pa.scalar(one, _TEXT) if isinstance(one, str) else one for one in pieces]
+    return pc.binary_join_element_wise(*scalars, pa.scalar("", _TEXT))
+
+
+def _csv_column(column: pa.Array) -> pa.Array:
+    if pa.types.is_nested(column.type):
+        texts = pc.if_else(column.is_valid(), _json_column(column), pa.scalar(None, _TEXT))
+    else:
+        texts = spelled(column)
+    if is_text(column.type):
+        texts = _joined('"', pc.replace_substring(texts, '"', '""'), '"')
+    return pc.fill_null(texts, pa.scalar("", _TEXT))
+
+
+def _json_column(column: pa.Array) -> pa.Array:
     """Return the JSON text of each value."""
     if pa.types.is_struct(column.type):
         names = [encode_basestring(child.name) for child in column.type]
-        children = [_json_column(child) for child in column.flatten()]
+        children = [_json_column(child).to_pylist() for child in column.flatten()]
         rows = zip(*children, strict=True) if children else ((),) * len(column)
         texts = ["{" + ",".join(f"{n}:{t}" for n, t in zip(names, row, strict=True)) + "}" for row in rows]
+        texts = pa.array(texts, _TEXT)
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        items, starts = _json_column(column.values), column.offsets.to_pylist()
-        texts = [f"[{','.join(items[start:end])}]" for start, end in pairwise(starts)]
+        items, starts = _json_column(column.values).to_pylist(), column.offsets.to_pylist()
+        texts = pa.array([f"[{','.join(items[start:end])}]" for start, end in pairwise(starts)], _TEXT)
+    elif is_text(column.type):
+        texts = _json_text(spelled(column))
     else:
-        quoted = is_text(column.type)
-        return [
-            "null" if value is None else encode_basestring(value) if quoted or value in _NO_NUMBERS else value
-            for value in spelled(column)
-        ]
-    valid = column.is_valid().to_pylist()
-    return [text if there else "null" for text, there in zip(texts, valid, strict=True)]
+        texts = spelled(column)
+        if pa.types.is_floating(column.type):  # JSON has no word for what is no number
+            number = pc.is_finite(column).fill_null(fill_value=True)
+            texts = pc.if_else(number, texts, _joined('"', texts, '"'))
+    return pc.if_else(column.is_valid(), texts, pa.scalar("null", _TEXT))
+
+
+def _json_text(texts: pa.Array) -> pa.Array:
+    if pc.any(pc.match_substring_regex(texts, r"[\x00-\x1f]")).as_py():
+        return pa.array([None if t is None else encode_basestring(t) for t in texts.to_pylist()], _TEXT)
+    escaped = pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    return _joined('"', escaped, '"')
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -183,24 +210,27 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def spelled(column: pa.Array) -> list[str | None]:
-    """Return the text of each value of a flat column; None of null.
+def spelled(column: pa.Array) -> pa.Array:
+    """Return the text of each value of a flat column; null of null.
 
     Dates and timestamps as ISO 8601 has them, with a space and six digits, of a zoned one the instant in
     UTC; decimals with all digits of their scale; floats with the fewest digits that give the same value.
     """
     kind = column.type
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return [None if value is None else b64encode(value).decode() for value in column.to_pylist()]
-    if pa.types.is_decimal(kind):
-        return [None if value is None else format(value, "f") for value in column.to_pylist()]
+        values = column.to_pylist()
+        return pa.array([None if value is None else b64encode(value).decode() for value in values], _TEXT)
+    if pa.types.is_decimal(kind) and kind.scale > _PLAIN_SCALE:
+        values = column.to_pylist()
+        return pa.array([None if value is None else format(value, "f") for value in values], _TEXT)
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("us", kind.tz)).cast(pa.timestamp("us"))
-    texts: list[str | None] = column.cast(pa.string()).to_pylist()
+    texts = column.cast(_TEXT)
     if pa.types.is_floating(kind):
-        return [None if text is None else _NOT_FINITE.get(text, text) for text in texts]
+        for there, java in _NOT_FINITE.items():
+            texts = pc.if_else(pc.equal(texts, there), pa.scalar(java, _TEXT), texts)
     return texts
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -6,7 +6,7 @@ In: the entry of a staged file. Out: `Curated`, with the version, ETag and size 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +21,8 @@ from aws_runtime.events import S3Object
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9 +\-=._:/@]")
 _TAG_CHARACTERS = 256
+#: Files that are converted several at a time: memory bounds it.
+SMALL_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +66,46 @@ def curated(job: Job, entry: Mapping[str, Any]) -> Curated:
     )
 
 
-def publisher(job: Job) -> Callable[[Curated], Curated]:
-    """Return what publishes one file of a run; it lists the staging once, for sizes and ETags.
+def publish_files(job: Job, files: Sequence[Curated]) -> list[Curated]:
+    """Publish files of a run; the staging is listed once, for sizes and ETags.
 
-    Raises (when called):
-        RunRecordError: The file is not in the staging.
+    Raises:
+        RunRecordError: One is not in the staging.
     """
+    if not files:
+        return []
+    staged = _staged(job)
+
+    def item(file: Curated) -> S3Object:
+        found = staged.get(storage.parse_uri(file.staged)[1])
+        if found is None:
+            raise RunRecordError(f"{file.staged} is not in the staging any more; start the run again")
+        return found
+
+    pairs = [(file, item(file)) for file in files]
+    if job.config.output_format is OutputFormat.PARQUET:
+        return storage.each(lambda pair: _copied(job, *pair), pairs)
+    small = [pair for pair in pairs if (pair[1].size or 0) <= SMALL_BYTES]
+    large = [pair for pair in pairs if (pair[1].size or 0) > SMALL_BYTES]
+    done = storage.each(lambda pair: _converted(job, *pair), small) if small else []
+    return [*done, *(_converted(job, *pair) for pair in large)]
+
+
+def _staged(job: Job) -> dict[str, S3Object]:
     bucket, prefix = storage.parse_uri(f"{job.staging}output/")
     pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    staged = {
+    return {
         entry["Key"]: S3Object(bucket, entry["Key"], etag=entry["ETag"].strip('"'), size=entry["Size"])
         for page in pages
         for entry in page.get("Contents", ())
     }
 
-    def publish(file: Curated) -> Curated:
-        item = staged.get(storage.parse_uri(file.staged)[1])
-        if item is None:
-            raise RunRecordError(f"{file.staged} is not in the staging any more; start the run again")
-        if job.config.output_format is OutputFormat.PARQUET:
-            return _copied(job, file, item)
-        size, answer = convert.convert(
-            item, file.uri, job.config.output_format, job.declared.output_contract, tagging(job)
-        )
-        return _told(replace(file, size=size), answer["ETag"], answer.get("VersionId"))
 
-    return publish
+def _converted(job: Job, file: Curated, item: S3Object) -> Curated:
+    size, answer = convert.convert(
+        item, file.uri, job.config.output_format, job.declared.output_contract, tagging(job)
+    )
+    return _told(replace(file, size=size), answer["ETag"], answer.get("VersionId"))
 
 
 def tagging(job: Job) -> str:

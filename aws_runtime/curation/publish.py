@@ -17,7 +17,7 @@ from aws_runtime.codec import decode, encode
 from aws_runtime.curation import catalog, delta_log, delta_publish, replacing
 from aws_runtime.curation.checking import staged_files
 from aws_runtime.curation.config import TableFormat, WriteMode
-from aws_runtime.curation.files import Curated, curated, publisher
+from aws_runtime.curation.files import Curated, curated, publish_files
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import Committed, read_commit
 from aws_runtime.curation.warehouses import SECONDS, load_into
@@ -108,9 +108,7 @@ def _claim(job: Job, files: list[Curated]) -> None:
 
 
 def _copied(job: Job, files: list[Curated]) -> tuple[dict[str, Any], ...]:
-    if not files:
-        return ()
-    return tuple(encode(file) for file in storage.each(publisher(job), files))
+    return tuple(encode(file) for file in publish_files(job, files))
 
 
 def _empty(prefix: str) -> None:

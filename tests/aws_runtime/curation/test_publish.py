@@ -11,6 +11,7 @@ import pytest
 from curation_world import CONTEXT, CURATED, LANDING, killed, opened, orders, put
 
 from aws_runtime import storage
+from aws_runtime.curation import files as curated_files
 from aws_runtime.curation.checking import RunRecordError, check_output
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.publish import publish
@@ -68,18 +69,22 @@ def test_a_rejected_transform_and_files_from_elsewhere(aws: None) -> None:
         publish(job, record)
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite_partitions"])
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("append", "parquet"), ("overwrite_partitions", "parquet"), ("overwrite_partitions", "csv")],
+)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_load_cut_off_at_any_call_is_resumed(
-    monkeypatch: pytest.MonkeyPatch, mode: str, *, after: bool
+    monkeypatch: pytest.MonkeyPatch, mode: str, form: str, *, after: bool
 ) -> None:
     names = [f"part-{NEW}.zstd.parquet", f"part-{NEW}-1.zstd.parquet"]
+    ending = "zstd.parquet" if form == "parquet" else form
     at, cut = 0, True
     while cut:
         with world.aws(monkeypatch):
             put(CURATED, f"orders/{FOLDER}part-{OLD}.zstd.parquet", orders("old"))
             put(CURATED, f"orders/dt=2024-07-01/region=eu/part-{OLD}.zstd.parquet", orders("old"))
-            job = opened({"write_mode": mode})
+            job = opened({"write_mode": mode, "output_format": form})
             record = stage(job, {name: orders(name) for name in names})
             with killed(at, after=after) as killer, contextlib.suppress(world.KilledError):
                 publish(job, record)
@@ -87,7 +92,7 @@ def test_a_load_cut_off_at_any_call_is_resumed(
             answer = publish(job, record)
             kept = [] if mode == "overwrite_partitions" else [f"part-{OLD}.zstd.parquet"]
             there = [key.rpartition("/")[2] for key in world.keys(CURATED, f"orders/{FOLDER}")]
-            assert there == sorted([*kept, *names])
+            assert there == sorted([*kept, *(name.replace("zstd.parquet", ending) for name in names)])
             assert len(world.keys(CURATED, "orders/dt=2024-07-01/")) == 1
             assert world.keys(CURATED, "_staging/") == []
             assert (answer["output_count"], answer["partitions"]) == (2, [FOLDER.rstrip("/")])
@@ -134,6 +139,37 @@ def test_others_are_told_exactly_what_was_published(aws: None) -> None:
         }
     ]
     assert answer["catalog"] == {"table": "", "added_columns": [], "partitions_added": 0}
+
+
+@pytest.mark.parametrize("small", [0, 1_000_000], ids=["one by one", "several at once"])
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("csv", b'"order_id","amount"\n"1",1.5\n"2",1.5\n'),
+        ("json", b'{"order_id":"1","amount":1.5}\n{"order_id":"2","amount":1.5}\n'),
+    ],
+)
+def test_files_are_published_in_the_format_that_is_asked_for(
+    aws: None, monkeypatch: pytest.MonkeyPatch, form: str, body: bytes, small: int
+) -> None:
+    monkeypatch.setattr(curated_files, "SMALL_BYTES", small)
+    job = opened({"output_format": form, **OVERWRITE})
+    names = [f"part-{NEW}.zstd.parquet", f"part-{NEW}-1.zstd.parquet"]
+    old = f"orders/{FOLDER}part-{OLD}.{form}"
+    put(CURATED, old, b"old")
+    record = stage(job, {name: orders("1", "2") for name in names}, rows=2)
+    assert check_output(job, record)["status"] == "valid"
+    answer = publish(job, record)
+    assert world.keys(CURATED, "orders/") == sorted(
+        f"orders/{FOLDER}part-{NEW}{number}.{form}" for number in ("", "-1")
+    )
+    for file in storage.get_json(answer["manifest"])["files"]:
+        head = storage.s3().head_object(Bucket=CURATED, Key=file["key"])
+        assert (file["etag"], file["version_id"]) == (head["ETag"].strip('"'), head["VersionId"])
+        assert world.get(CURATED, file["key"]) == body
+        assert file["size"] == len(body)
+        tags = storage.s3().get_object_tagging(Bucket=CURATED, Key=file["key"])["TagSet"]
+        assert {"Key": "job_id", "Value": "job-1"} in tags
 
 
 def test_staging_that_has_expired_is_told(aws: None) -> None:
