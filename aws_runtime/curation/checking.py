@@ -53,7 +53,8 @@ def check_output(job: Job, record: str) -> dict[str, Any]:
     """
     found, outputs = staged_files(job, record)
     files = storage.each(lambda entry: _read(job, entry["uri"]), outputs) if outputs else []
-    report = judge_output(files, thresholds(job.config), job.partitions)
+    own = found["rows_out"] if "rows_staged" in found else None
+    report = judge_output(files, thresholds(job.config), job.partitions, own)
     broken = [encode(one) for one in report.broken]
     if found["status"] == "rejected":
         broken.insert(0, found["reason"])

@@ -54,13 +54,16 @@ class OutputReport:
     broken: tuple[Broken, ...]
 
 
-def judge_output(files: Sequence[OutputFile], rules: DqRules, partitions: Sequence[str]) -> OutputReport:
+def judge_output(
+    files: Sequence[OutputFile], rules: DqRules, partitions: Sequence[str], own: int | None = None
+) -> OutputReport:
     """Judge everything that one run wrote.
 
     Args:
         files: All of them.
         rules: Thresholds.
         partitions: Partition columns that every path must have, outermost first.
+        own: Rows of the run itself, where its files hold those of the table too.
     """
     readable = [(file, file.footer) for file in files if file.footer is not None]
     rows = sum(footer.rows for _, footer in readable)
@@ -75,7 +78,7 @@ def judge_output(files: Sequence[OutputFile], rules: DqRules, partitions: Sequen
     )
     broken = (
         *_format_faults(files, partitions),
-        *_row_faults(rows, rules),
+        *_row_faults(rows if own is None else own, rules),
         *_column_faults(rules, nulls, shares, known, rows),
         *_completeness_faults(missing),
     )

@@ -205,6 +205,20 @@ def test_a_key_that_comes_twice_rejects_the_run_and_keeps_its_files() -> None:
         assert there.table() == {"a": 1.0}
 
 
+def test_fewest_rows_are_those_of_the_run_not_of_the_table() -> None:
+    with opened() as there:
+        there.run("one", {"a": 1.0, "b": 1.0, "c": 1.0})
+        job = there.begin("two", {"a": 2.0}, dq_rules={"min_rows": 2})
+        record = there.transform(job)
+        assert record["rows_staged"] == 3
+        answer = check_output(job, record["record"])
+        assert (answer["rows"], answer["code"], answer["message"]) == (
+            3,
+            "TooFewRows",
+            "1 rows; min_rows is 2",
+        )
+
+
 def test_scd2_keeps_history_which_the_catalog_tells_of() -> None:
     with opened() as there:
         boto3.client("glue", "eu-west-1").create_database(DatabaseInput={"Name": "lake"})
