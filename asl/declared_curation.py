@@ -100,12 +100,8 @@ def _check_defaults(pipeline: Pipeline, curation: Curation) -> None:
     try:
         steps.check(parse(layer).steps)
     except ConfigError as error:
-        raise CompileError(
-            "ASL049",
-            at(pipeline),
-            f"Curation(defaults=…): {_without_layer(str(error))}",
-            "Mend the key; docs/curation.md and aws_runtime/curation/config.py say what each one means",
-        ) from None
+        what, hint = _one(str(error))
+        raise CompileError("ASL049", at(pipeline), f"Curation(defaults=…): {what}", hint) from None
     for key, known in (
         ("source_bucket", source.bucket.name),
         ("target_bucket", asset.destination.bucket.name),
@@ -119,8 +115,9 @@ def _check_defaults(pipeline: Pipeline, curation: Curation) -> None:
             )
 
 
-def _without_layer(message: str) -> str:
-    """Return a message without the layer that it blames; here it is always this one."""
-    for words in (" in the input", "; said by the input"):
-        message = message.replace(words, "")
-    return message
+def _one(message: str) -> tuple[str, str]:
+    """Return what is wrong and how to mend it, without the layer that is blamed: here it is always this one."""
+    what, _, hint = message.replace(" in the input", "").partition("; ")
+    if not hint or hint.startswith(("said by", "no layer")):
+        hint = "Mend the key: docs/curation.md and aws_runtime/curation/config.py say what each one means"
+    return what, f"{hint[0].upper()}{hint[1:]}".removesuffix(".")

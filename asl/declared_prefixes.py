@@ -17,7 +17,7 @@ from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches
 
 PREFIX = re.compile(r"([^/\\{}%`\[\]\"<>#|~^\x00-\x20\x7f-\uffff*?$]+/)+")
 #: Prefixes of the buckets' own folders.
-RESERVED = ("_runs/", "rows/", "rejected/")
+RESERVED = ("_runs/", "_staging/", "rows/", "rejected/")
 
 
 def check_prefixes(pipelines: Sequence[Pipeline]) -> None:
