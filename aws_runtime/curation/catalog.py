@@ -8,6 +8,8 @@ BatchCreatePartition or BatchUpdatePartition.
 
 from __future__ import annotations
 
+import random
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -266,6 +268,7 @@ def _put_table(
     database = job.declared.database
     for attempt in range(ATTEMPTS):
         if attempt:
+            pause(attempt)
             table = described(job)
         shape, added = _evolved(job, table)
         given = _table_input(job, table, shape, new, known)
@@ -282,6 +285,11 @@ def _put_table(
         else:
             return shape, added
     raise CatalogError(f"{database}.{job.declared.table} was changed by others {ATTEMPTS} times in a row")
+
+
+def pause(attempt: int) -> None:
+    """Wait before the table is read again, the longer the more often: up to two seconds, at random."""
+    time.sleep(random.uniform(0, min(2.0, 0.05 * 2**attempt)))  # noqa: S311 - no secret
 
 
 def _table_input(

@@ -40,6 +40,8 @@ def properties(
     Raises:
         ProjectionNotPossible: Naming the column and the value.
     """
+    if not partitions:  # a run that publishes nothing: what there is stays, and a range begins with a value
+        return {}
     found = {"projection.enabled": "true"}
     for key in keys:
         values = sorted({partition[key["Name"]] for partition in partitions})
@@ -65,8 +67,7 @@ def _of_column(
     if key["Type"] == "date" or key["Type"] in _INTEGERS:
         order = str if key["Type"] == "date" else int
         known = [text for text in there.get(f"{prefix}.range", "").split(",") if text]
-        # Without values there is no range yet: a run that publishes nothing.
-        ordered = sorted((*known, *values), key=order) or (["1970-01-01"] if order is str else ["0"])
+        ordered = sorted((*known, *values), key=order)
         found = {f"{prefix}.range": f"{ordered[0]},{ordered[-1]}"}
         if key["Type"] == "date":
             return {

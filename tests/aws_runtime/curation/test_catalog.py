@@ -262,9 +262,12 @@ def test_a_table_that_another_run_changes_meanwhile_is_read_again(
     registered(job("job-2"), US)
     assert len(failed) == 2
     assert counts(table(glue)) == ("20", "2", "100")
+    pauses: list[int] = []
+    monkeypatch.setattr(catalog, "pause", pauses.append)
     failing(monkeypatch, "UpdateTable", "ConcurrentModificationException", 10_000)
     with pytest.raises(CatalogError, match="was changed by others 20 times"):
         registered(job("job-3"), US)
+    assert pauses == list(range(1, 20))
 
 
 def test_two_runs_make_the_table_at_once(glue: Any) -> None:
@@ -330,6 +333,16 @@ def test_projection_grows_with_the_runs(glue: Any) -> None:
         "projection.region.type": "enum",
         "projection.region.values": "eu,us",
     }
+
+
+def test_a_run_without_rows_begins_no_range(glue: Any) -> None:
+    registered(job(partition_projection=True))
+    assert "projection.enabled" not in table(glue)["Parameters"]
+    registered(job("job-2", partition_projection=True), EU)
+    before = table(glue)["Parameters"]
+    assert before["projection.dt.range"] == "2024-07-02,2024-07-02"
+    registered(job("job-3"))
+    assert {**table(glue)["Parameters"], "job_id": "job-2"} == before
 
 
 def test_projection_of_numbers(glue: Any) -> None:
