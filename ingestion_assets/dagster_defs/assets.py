@@ -18,10 +18,11 @@ import dagster as dg
 from aws_runtime.plan import AssetPlan
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.dagster_defs.checks import check_results, check_specs
+from ingestion_assets.dagster_defs.deliveries import deliveries, is_delivered
 from ingestion_assets.dagster_defs.ledger import Ledger, read_record, total
 from ingestion_assets.dagster_defs.lineage_metadata import lineage_metadata
 from ingestion_assets.dagster_defs.quarantine import count_rows, preview, read_samples, written_schema
-from ingestion_assets.dagster_defs.sites import LandedFile, Site, Task
+from ingestion_assets.dagster_defs.sites import LandedFile, LocalSite, Site, Task
 from ingestion_assets.dagster_defs.specs import (
     KEY_FORMAT,
     asset_key,
@@ -30,7 +31,7 @@ from ingestion_assets.dagster_defs.specs import (
     trigger_source,
 )
 from ingestion_assets.dagster_defs.storage import Storage
-from ingestion_assets.pipeline import Pipeline
+from ingestion_assets.pipeline import Pipeline, PipelineCompleted
 from ingestion_assets.plan import asset_plan
 
 #: Files by source and partition key.
@@ -75,7 +76,12 @@ def build_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, storage: Storage
     ) -> Iterator[dg.MaterializeResult[Any]]:
         run = _Run(context, storage.site(), pipeline, asset, plan, _partitions_asked(context))
-        yield _report(run, _run_steps(run, _select(landed_files(pipeline, run.site), run.chosen)))
+        landed = landed_files(pipeline, run.site)
+        if isinstance(pipeline.trigger, PipelineCompleted) and isinstance(run.site, LocalSite):
+            # On a laptop the other pipeline makes its files anew; their totals go with them.
+            uris = {file.uri for days in landed.values() for files in days.values() for file in files}
+            run.site.forget(pipeline, asset, uris)
+        yield _report(run, _run_steps(run, _select(landed, run.chosen)))
 
     return materialization
 
@@ -85,7 +91,8 @@ def landed_files(pipeline: Pipeline, site: Site) -> dict[str, dict[str | None, l
     landed: dict[str, dict[str | None, list[LandedFile]]] = {}
     for source in pipeline.sources:
         grouped: dict[str | None, list[LandedFile]] = defaultdict(list)
-        for file in site.files(source.name, source.bucket.name, source.prefix):
+        files = site.files(source.name, source.bucket.name, source.prefix)
+        for file in deliveries(source, files) if is_delivered(pipeline, source) else files:
             days = source.partitions
             day = day_of(days, source.prefix, file.key, file.modified) if days else None
             grouped[day.strftime(KEY_FORMAT) if day else None].append(file)

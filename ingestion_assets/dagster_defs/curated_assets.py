@@ -52,7 +52,9 @@ def build_curated_asset(pipeline: Pipeline, asset: IngestionAsset) -> dg.AssetsD
         site = storage.site()
         if not isinstance(site, LocalSite):
             raise dg.Failure(on_aws(pipeline), allow_retries=False)
-        from ingestion_assets.dagster_defs.curated_run import built_in, curate  # noqa: PLC0415 - loads sqlglot, slowly
+        # Loads sqlglot, slowly.
+        from ingestion_assets.dagster_defs.curated_run import curate  # noqa: PLC0415
+        from ingestion_assets.dagster_defs.curated_steps import built_in  # noqa: PLC0415
 
         log = context.log
         try:

@@ -19,7 +19,6 @@ from aws_runtime.codec import decode, encode
 from aws_runtime.contract import Contract
 from aws_runtime.curation.config import OutputFormat, WriteMode
 from aws_runtime.curation.convert import encoded
-from aws_runtime.curation.keyed import KEYED
 from ingestion_assets.dagster_defs.local_files import write_json
 from ingestion_assets.dagster_defs.sites import LandedFile
 
@@ -68,10 +67,11 @@ class Publication:
     """What one run publishes.
 
     Args:
-        staged: All of its files.
+        staged: All of its files; none where they went into a Delta table.
         quarantine: Staged files of quarantined rows.
         taken: The landed files that it was made from.
         landed: All landed files.
+        only_new: Whether it takes new files only, so that no earlier run is made again.
         mode: How its rows meet those that are there.
         form: Of the curated files.
         contract: Of the rows.
@@ -82,6 +82,7 @@ class Publication:
     quarantine: Sequence[Path]
     taken: Sequence[LandedFile]
     landed: Sequence[LandedFile]
+    only_new: bool
     mode: WriteMode
     form: OutputFormat
     contract: Contract
@@ -112,16 +113,12 @@ class Table:
         self._remove(found)
         return replace(found, pending=())
 
-    def taken(self, mode: WriteMode, landed: Sequence[LandedFile]) -> list[LandedFile]:
-        """Return the landed files that a run takes: those whose rows it would not double.
-
-        Keyed modes bring new files to the rows that are there; the others make their rows anew from all.
-        """
-        runs = self.record().runs
+    def taken(self, landed: Sequence[LandedFile], mode: WriteMode, *, only_new: bool) -> list[LandedFile]:
+        """Return the landed files that a run takes: those whose rows it would not double."""
         keys = {file.key for file in landed}
         held: dict[str, str] = {}
-        for run in runs:
-            if mode in KEYED or (mode is WriteMode.APPEND and not run.inputs.keys() <= keys):
+        for run in self.record().runs:
+            if only_new or (mode is WriteMode.APPEND and not run.inputs.keys() <= keys):
                 held |= run.inputs
         return [file for file in landed if held.get(file.key) != file.version]
 
@@ -153,8 +150,7 @@ class Table:
     ) -> tuple[list[Made], set[str]]:
         """Return what stays of earlier runs, and the files that go."""
         keys = {file.key for file in run.landed}
-        # A keyed run takes new files only, so that no earlier one is made again.
-        again = [made for made in record.runs if run.mode not in KEYED and made.inputs.keys() <= keys]
+        again = [made for made in record.runs if not run.only_new and made.inputs.keys() <= keys]
         gone = {path for made in again for path in made.quarantine}
         if run.mode is WriteMode.APPEND:
             gone |= {path for made in again for path in made.outputs}
@@ -188,6 +184,12 @@ class Table:
         for path in record.pending:
             if path not in known:
                 (self.root / path).unlink(missing_ok=True)
+
+
+def holds_plain_files(folder: Path) -> bool:
+    """Whether curated files lie below a folder that is no Delta table."""
+    there = not (folder / "_delta_log").exists() and folder.exists()
+    return there and any(_is_data(path) for path in folder.rglob("*"))
 
 
 def _place(source: Path, target: Path, form: OutputFormat, contract: Contract) -> None:

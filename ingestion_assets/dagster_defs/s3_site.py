@@ -129,7 +129,11 @@ def _execution(file: LandedFile) -> str:
 
 def _objects(files: Sequence[LandedFile]) -> tuple[S3Object, ...]:
     """Name objects as S3's events do, version included: what an execution wrote is then replaced."""
-    return tuple(_described(S3Object(file.bucket, file.key, etag=file.version)) for file in files)
+    return tuple(
+        _described(S3Object(file.bucket, file.key, etag=file.version, partition=file.partition))
+        for given in files
+        for file in given.files
+    )
 
 
 def _described(item: S3Object) -> S3Object:

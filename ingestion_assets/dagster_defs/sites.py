@@ -8,8 +8,8 @@ the one that Lambda and Glue run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -39,6 +39,8 @@ class LandedFile:
         version: What changes when the content does: version id, ETag, or size and time of change.
         modified: When it landed.
         uri: As a person would open it.
+        partition: Values of the folders that it lies in, where they become columns.
+        members: Of several files that are read together, each.
     """
 
     source: str
@@ -47,11 +49,18 @@ class LandedFile:
     version: str
     modified: datetime
     uri: str
+    partition: Mapping[str, str] = field(default_factory=dict, hash=False)
+    members: tuple[LandedFile, ...] = ()
 
     @property
     def identity(self) -> FileIdentity:
         """Of the key alone: a file that is replaced replaces its own rows."""
         return FileIdentity(self.bucket, self.key)
+
+    @property
+    def files(self) -> tuple[LandedFile, ...]:
+        """The files that it stands for, which is itself where it has no members."""
+        return self.members or (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,16 @@ class LocalSite:
         for path in sorted(folder.glob("*.json")):
             yield json.loads(path.read_text())
 
+    def forget(self, pipeline: Pipeline, asset: IngestionAsset, landed: Collection[str]) -> None:
+        """Remove what was made of files, by URI, that are not there any more."""
+        folder = self._record(pipeline, asset, "").parent
+        for path in sorted(folder.glob("*.json")):
+            record = json.loads(path.read_text())
+            if record["source"]["uri"] not in landed:
+                for made in (*record["outputs"], *record["quarantine"]):
+                    Path(made).unlink(missing_ok=True)
+                path.unlink()
+
     def open(self, uri: str) -> BinaryIO:
         """Open a file by its path."""
         return Path(uri).open("rb")
@@ -203,7 +222,9 @@ class LocalSite:
             else:
                 landed = [task.file] if name == task.file.source else task.beside[name]
                 inputs[parameter] = [
-                    InputFile(str(self.root / file.bucket / file.key), file.uri) for file in landed
+                    InputFile(str(self.root / file.bucket / file.key), file.uri, file.partition)
+                    for given in landed
+                    for file in given.files
                 ]
         return inputs
 
@@ -242,7 +263,10 @@ class LocalSite:
         if not isinstance(error, _UpstreamRejectedError):
             folder = rejected_folder(self.root, task.pipeline) / name
             why = {"asset": task.asset.name, "uri": task.file.uri, **reason}
-            kept = keep_copy(self.root / task.file.bucket / task.file.key, folder, why)
+            files = task.file.files
+            # Of files that are read together, the one at fault.
+            bad = next((file for file in files if file.uri == error.uri), files[0])
+            kept = keep_copy(self.root / bad.bucket / bad.key, folder, why)
         return {
             "status": "rejected",
             "source": {"uri": task.file.uri, "version": task.file.version},

@@ -302,6 +302,41 @@ def test_keyed_modes_bring_only_what_is_new(tmp_path: Path) -> None:
     assert len(curated(tmp_path)) == 2
 
 
+@pytest.mark.parametrize(
+    ("mode", "after"), [("append", 4), ("overwrite_partitions", 3), ("merge", 3), ("scd2", 4)]
+)
+def test_a_delta_table_takes_each_delivery_once(tmp_path: Path, mode: str, after: int) -> None:
+    declared = Curation(delta=True)
+    delta = dataclasses.replace(pipeline, curation=declared)
+    config = {"table_format": "delta", "write_mode": mode}
+    config |= {"keys": ["order_id"]} if mode in ("merge", "scd2") else {}
+    land(tmp_path, "a.parquet", rows(1, 2))
+    assert metadata(execute(tmp_path, config, of=delta))["dagster/row_count"] == 2
+    if mode == "overwrite_partitions":
+        land(tmp_path, "b.parquet", rows(3))
+    else:
+        land(tmp_path, "b.parquet", rows(2, 3, amount=[7.0, 8.0]))
+    told = metadata(execute(tmp_path, config, of=delta))
+    assert told["dagster/row_count"] == after
+    again = metadata(execute(tmp_path, config, of=delta))
+    assert (again["files"], again["dagster/row_count"]) == (2 if mode == "overwrite_partitions" else 0, after)
+    land(tmp_path, "c.parquet", rows(4))
+    with pytest.raises(dg.Failure, match=r"FormatConflict: .* is a Delta table"):
+        execute(tmp_path, {"write_mode": "append"}, of=delta)
+
+
+def test_a_delta_table_is_not_made_among_plain_files(tmp_path: Path) -> None:
+    delta = dataclasses.replace(pipeline, curation=Curation(delta=True))
+    land(tmp_path, "a.parquet", rows(1))
+    execute(tmp_path, {}, of=delta)
+    land(tmp_path, "b.parquet", rows(2))
+    with pytest.raises(dg.Failure, match=r"DeltaWriteError: .* holds plain files"):
+        execute(tmp_path, {"table_format": "delta"}, of=delta)
+    with pytest.raises(dg.Failure, match="add delta=True to its Curation"):
+        execute(tmp_path, {"table_format": "delta"})
+    assert len(curated(tmp_path)) == 1
+
+
 def test_the_sensor_asks_when_files_are_new(tmp_path: Path) -> None:
     definitions = build_definitions([pipeline])
     sensor = definitions.resolve_sensor_def("parquet_ingestion_landed")
