@@ -7,7 +7,9 @@ names the key, before anything is touched. docs/curation.md explains every key.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from enum import StrEnum
@@ -19,12 +21,18 @@ from aws_runtime.contract import Drift
 
 #: Combinations of partition values that a run may be expected to bring.
 MOST_EXPECTED = 100_000
+_SAID_CHARACTERS = 1_000
+#: Digits of an expected number.
+_WIDEST = 20
 #: The layers of a configuration, the weakest first.
 LAYERS = ("declaration", "parameter", "input")
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be meant: the key, the layer that says it, and how to mend it."""
+    """A configuration that cannot be meant: the key, the layer that says it, and how to mend it; in one line."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(" ".join(said.split())[:_SAID_CHARACTERS])
 
 
 class ProcessorType(StrEnum):
@@ -197,15 +205,32 @@ def parse(*layers: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: An unknown key, a wrong type, or a combination that cannot be meant.
     """
-    for name, layer in zip(LAYERS[-len(layers) :], layers, strict=True):
-        _known(layer, name)
-    try:
-        config = decode(Config, merged(*layers))
-    except ValueError as error:
-        raise ConfigError(f"{error}; {_said_by(str(error), layers)}") from None
-    for problem in _problems(config):
-        raise ConfigError(problem)
+    with said_by(*layers):
+        for name, layer in zip(LAYERS[-len(layers) :], layers, strict=True):
+            _known(layer, name)
+        try:
+            config = decode(Config, merged(*layers))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        for problem in _problems(config):
+            raise ConfigError(problem)
     return config
+
+
+@contextmanager
+def said_by(*layers: Mapping[str, Any]) -> Iterator[None]:
+    """Add to a `ConfigError` that begins with a key the layer that says it.
+
+    Args:
+        layers: Of one run, the weakest first (`LAYERS`).
+    """
+    try:
+        yield
+    except ConfigError as error:
+        layer = _layer(str(error), layers)
+        if not layer or any(f"the {name}" in str(error) for name in LAYERS):
+            raise
+        raise ConfigError(f"{error}; {layer}") from None
 
 
 def _known(layer: Mapping[str, Any], name: str) -> None:
@@ -217,13 +242,25 @@ def _known(layer: Mapping[str, Any], name: str) -> None:
             raise ConfigError(f"{key}: unknown key in the {name}; {hint}")
 
 
-def _said_by(message: str, layers: Iterable[Mapping[str, Any]]) -> str:
-    """Say which layer holds the key that a message begins with."""
-    key = message.partition(":")[0].partition(".")[0].partition("[")[0]
-    given = tuple(layers)
-    named = zip(LAYERS[-len(given) :], given, strict=True)
-    found = [name for name, layer in named if key in layer]
-    return f"said by the {found[-1]}" if found else "no layer says it: add it to the execution input"
+def _layer(message: str, layers: Sequence[Mapping[str, Any]]) -> str:
+    """Name the layer that says the key that a message begins with: of several, the strongest that has most of it."""
+    path = re.findall(r"[^.\[\]]+", message.partition(":")[0])
+    depths = [_depth(path, layer) for layer in layers]
+    named = list(zip(LAYERS[-len(layers) :], depths, strict=True))
+    deepest = max(depths)
+    found = [name for name, depth in named if depth == deepest]
+    if deepest:
+        return f"said by the {found[-1]}"
+    return "no layer says it: add it to the execution input" if "missing key" in message else ""
+
+
+def _depth(path: Sequence[str], layer: Any) -> int:
+    """Return how many of the keys of a path a document has, from the outermost on."""
+    for depth, key in enumerate(path):
+        if not isinstance(layer, Mapping) or key not in layer:
+            return depth
+        layer = layer[key]
+    return len(path)
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -320,6 +357,8 @@ def expected_values(expected: Expected) -> tuple[str, ...]:
         return expected.values
     if expected.values or not (expected.start and expected.end):
         raise ValueError("say either values, or start and end")
+    if not 0 <= expected.width <= _WIDEST:
+        raise ValueError(f"a width of {expected.width} digits; at most {_WIDEST}")
     if expected.start.isdecimal() and expected.end.isdecimal():
         first, last = int(expected.start), int(expected.end)
         found = tuple(f"{n:0{expected.width}d}" for n in range(first, min(last, first + MOST_EXPECTED) + 1))

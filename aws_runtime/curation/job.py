@@ -24,11 +24,21 @@ from aws_runtime.curation.config import (
     WriteMode,
     merged,
     parse,
+    said_by,
 )
+from aws_runtime.curation.config_checks import check_dataset, check_declared
 from aws_runtime.curation.declared import Declared
 from aws_runtime.events import S3Object
 from aws_runtime.identity import parse_event_time
 
+#: Fields of an object, and how an event calls them.
+_EVENT = {
+    "key": "key",
+    "version_id": "version-id",
+    "etag": "etag",
+    "size": "size",
+    "sequencer": "sequencer",
+}
 #: Reads an SSM parameter; None when there is none.
 ReadParameter = Callable[[str], str | None]
 
@@ -125,17 +135,17 @@ def open_job(
     if not isinstance(given, Mapping):
         raise ConfigError(f"input: expected an object, got {type(given).__name__}")
     arrived, resumed = _arrived(given), _resumed(given)
-    layer: Mapping[str, Any] = {} if arrived else {k: v for k, v in given.items() if k != "resume"}
-    dataset = merged(told.defaults, layer).get("dataset") or told.asset
-    if not isinstance(dataset, str):
-        raise ConfigError(f"dataset: expected a text, got {type(dataset).__name__}")
-    config = parse(
-        {"dataset": told.asset, "required_partitions": list(_identities(told)), **told.defaults},
-        _parameter(f"/ingestion/{told.pipeline}/{dataset}", parameter),
-        {**layer, "dataset": dataset},
-    )
-    config = _resolved(config, told, environment)
-    _check(config, told)
+    asked: Mapping[str, Any] = {} if arrived else {k: v for k, v in given.items() if k != "resume"}
+    defaults = {"dataset": told.asset, "required_partitions": list(_identities(told)), **told.defaults}
+    with said_by(defaults, {}, asked):
+        dataset = check_dataset(merged(defaults, asked)["dataset"])
+    said = _parameter(f"/ingestion/{told.pipeline}/{dataset}", parameter)
+    with said_by(defaults, said, asked):
+        if said.get("dataset", dataset) != dataset:
+            raise ConfigError(f"dataset: the parameter of {dataset!r} cannot name another one")
+        config = _resolved(parse(defaults, said, {**asked, "dataset": dataset}), told, environment)
+        check_declared(config, told)
+        _check(config, told)
     if arrived and arrived.bucket != config.source_bucket:
         raise ConfigError(
             f"source_bucket: the event tells of {arrived.bucket}, not of {config.source_bucket}"
@@ -174,15 +184,14 @@ def _arrived(given: Mapping[str, Any]) -> S3Object | None:
     detail = given.get("detail")
     if not isinstance(detail, Mapping) or "object" not in detail:
         return None
-    item = detail["object"]
-    return S3Object(
-        detail["bucket"]["name"],
-        item["key"],
-        item.get("version-id"),
-        item.get("etag"),
-        item.get("size"),
-        item.get("sequencer"),
-    )
+    item, bucket = detail["object"], detail.get("bucket")
+    if not isinstance(item, Mapping) or not isinstance(bucket, Mapping):
+        raise ConfigError("input: an event of S3 has objects as detail.bucket and detail.object")
+    said = {"bucket": bucket.get("name"), **{field: item.get(name) for field, name in _EVENT.items()}}
+    try:
+        return decode(S3Object, said)
+    except ValueError as error:
+        raise ConfigError(f"input: an event of S3 whose detail is none: {error}") from None
 
 
 def _resumed(given: Mapping[str, Any]) -> str:
@@ -228,8 +237,6 @@ def _resolved(config: Config, told: Declared, environment: Mapping[str, str]) ->
 
 def _check(config: Config, told: Declared) -> None:
     steps.check(config.steps)
-    if any(character in config.dataset for character in "/\\ ") or not config.dataset:
-        raise ConfigError(f"dataset: {config.dataset!r} is no name of a folder")
     if config.table_format is TableFormat.FILES:
         keyed.check(config.write_mode, config.keys, told.output_contract, told.partition_by)
     else:

@@ -38,7 +38,15 @@ def test_layers_are_merged_and_buckets_resolved() -> None:
 
 def test_the_fixture_is_accepted_verbatim() -> None:
     given = json.loads(FIXTURE.read_text(encoding="utf-8"))
-    told = world.told(buckets={"my-landing-zone": "BUCKET_LANDING", "my-curated-zone": "BUCKET_CURATED"})
+    contract = {
+        "name": "Order",
+        "columns": [{"name": "customer_id", "type": {"name": "string"}}, *world.COLUMNS],
+    }
+    told = world.told(
+        buckets={"my-landing-zone": "BUCKET_LANDING", "my-curated-zone": "BUCKET_CURATED"},
+        contract=contract,
+        output_contract=contract,
+    )
     job, _ = open_job(world.event(given), told, world.ENVIRONMENT, nothing)
     assert job.config.source_bucket == world.LANDING
     assert job.config.dq_rules.min_rows == 1000
