@@ -25,6 +25,7 @@ from ingestion_assets import (
 )
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.errors import Where
+from tests.asl.curated_transforms import stock
 from tests.asl.interpreter import Execution, StatesError, execute
 
 NAME = "shop"
@@ -35,11 +36,6 @@ class Row(pa.DataFrameModel):
 
     sku: str
     dt: str
-
-
-def stock(files: Any) -> Any:
-    """Return the rows as they are."""
-    return files
 
 
 def curated(**changes: Any) -> Pipeline:
