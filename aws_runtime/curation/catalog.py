@@ -20,12 +20,19 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from aws_runtime.curation import projection, statistics
-from aws_runtime.curation.config import SchemaEvolution, TableFormat, WriteMode
 from aws_runtime.curation.files import Curated
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.serdes import Serde, serde
 from aws_runtime.curation.statistics import Counts
-from aws_runtime.hive import hive_type
+from aws_runtime.curation.table_schema import (
+    JOB,
+    Columns,
+    Table,
+    evolved,
+    is_delta,
+    partition_keys,
+    projected,
+)
 
 #: Of all calls on partitions; BatchGetPartition alone takes more.
 #: https://docs.aws.amazon.com/glue/latest/webapi/API_BatchCreatePartition.html
@@ -45,18 +52,6 @@ _INPUT = (
     "Parameters",
     "TargetTable",
 )
-#: The run that was the last to change a table or partition.
-JOB = "job_id"
-
-Table = Mapping[str, Any]
-
-
-class SchemaConflict(Exception):  # noqa: N818 - says what is wrong
-    """The catalog's table has another type for a column, or is partitioned otherwise."""
-
-
-class FormatConflict(Exception):  # noqa: N818 - says what is wrong
-    """The table's files are of another format, and this run would add to them."""
 
 
 class CatalogError(Exception):
@@ -95,9 +90,9 @@ def check(job: Job, table: Table | None, partitions: Sequence[Mapping[str, str]]
     """
     if not job.declared.database:
         return
-    _evolved(job, table)
-    if _projected(job, table):
-        projection.properties(_keys(job), {}, partitions)
+    evolved(job, table)
+    if projected(job, table):
+        projection.properties(partition_keys(job), {}, partitions)
 
 
 def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[str, Any]:
@@ -111,7 +106,7 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
     """
     if not job.declared.database:
         return {"table": "", "added_columns": [], "partitions_added": 0}
-    if _is_delta(job):  # its log says which partitions there are, and how many rows
+    if is_delta(job):  # its log says which partitions there are, and how many rows
         _, added = _put_table(job, table, {}, {})
         return {
             "table": f"{job.declared.database}.{job.declared.table}",
@@ -119,112 +114,16 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
             "partitions_added": 0,
         }
     new = _by_partition(job, files)
-    known = {} if _projected(job, table) or not job.partitions else _known(job, new)
+    known = {} if projected(job, table) or not job.partitions else _known(job, new)
     shape, added = _put_table(job, table, new, known)
     created = 0
-    if job.partitions and not _projected(job, table):
+    if job.partitions and not projected(job, table):
         created = _put_partitions(job, shape, new, known)
     return {
         "table": f"{job.declared.database}.{job.declared.table}",
         "added_columns": added,
         "partitions_added": created,
     }
-
-
-def columns(job: Job) -> list[dict[str, str]]:
-    """Return the columns of the table; partition columns are none of them."""
-    stored, contract = serde(job).stored, job.table_contract
-    return [
-        {"Name": column.name, "Type": hive_type(stored(column.type), f"{contract.name}.{column.name}")}
-        | ({"Comment": column.description[:255]} if column.description else {})
-        for column in contract.columns
-        if column.name not in job.partitions
-    ]
-
-
-def _type(job: Job, name: str) -> str:
-    contract = job.table_contract
-    found = next(column for column in contract.columns if column.name == name)
-    return hive_type(found.type, f"{contract.name}.{name}")
-
-
-def _keys(job: Job) -> list[dict[str, str]]:
-    return [
-        {
-            "Name": by.name,
-            "Type": _type(job, by.column) if by.transform == "identity" else "string",
-        }
-        for by in job.declared.partition_by
-    ]
-
-
-def _is_delta(job: Job) -> bool:
-    return job.config.table_format is TableFormat.DELTA
-
-
-def _projected(job: Job, table: Table | None) -> bool:
-    return (
-        bool(job.partitions)
-        and not _is_delta(job)
-        and (job.config.partition_projection or projection.enabled((table or {}).get("Parameters", {})))
-    )
-
-
-def _evolved(job: Job, table: Table | None) -> tuple[list[dict[str, str]], list[str]]:
-    """Return the table's columns after this run, and the names of those that it adds."""
-    wanted = columns(job)
-    if table is None:
-        return wanted, []
-    name = f"{job.declared.database}.{job.declared.table}"
-    there, keys = table["StorageDescriptor"]["Columns"], table.get("PartitionKeys", [])
-    types = {column["Name"].lower(): column["Type"] for column in there}
-    added = [column for column in wanted if column["Name"].lower() not in types]
-    if _shape(keys) != _shape(_keys(job)):
-        raise SchemaConflict(
-            f"{name} is partitioned by {_said(keys)}, the files by {_said(_keys(job))}; drop the table, or "
-            "name another one"
-        )
-    if _is_delta(job):
-        # Its own schema decided which rows it takes; columns that it has beside are in its log.
-        names = {column["Name"].lower() for column in wanted}
-        kept = [column for column in there if column["Name"].lower() not in names]
-        return [*wanted, *kept], [column["Name"] for column in added]
-    if _changes_format(job, table):
-        return wanted, [column["Name"] for column in added]
-    if job.config.schema_evolution is SchemaEvolution.REPLACE:
-        return wanted, [column["Name"] for column in added]
-    for column in wanted:
-        old = types.get(column["Name"].lower(), column["Type"])
-        if old != column["Type"]:
-            raise SchemaConflict(
-                f"{name}: column {column['Name']} is {old} in the catalog and {column['Type']} in the contract; "
-                'cast it in the transform, or set "schema_evolution": "replace"'
-            )
-    return [*there, *added], [column["Name"] for column in added]
-
-
-def _shape(keys: Iterable[Mapping[str, str]]) -> list[tuple[str, str]]:
-    return [(key["Name"].lower(), key["Type"]) for key in keys]
-
-
-def _said(keys: Sequence[Mapping[str, str]]) -> str:
-    return ", ".join(f"{key['Name']} {key['Type']}" for key in keys) or "nothing"
-
-
-def _changes_format(job: Job, table: Table) -> bool:
-    """Whether the run changes the format of the table's files; refuses to mix two in one folder."""
-    there = table["StorageDescriptor"].get("SerdeInfo", {}).get("SerializationLibrary", "")
-    if there == serde(job).library:
-        return False
-    used = JOB in table.get("Parameters", {})
-    adds = job.config.write_mode is WriteMode.APPEND or not job.partitions
-    if used and (adds or _projected(job, table)):
-        raise FormatConflict(
-            f"{job.declared.database}.{job.declared.table} is read by {there}, and output_format "
-            f'"{job.config.output_format}" would add files to it that this cannot read; keep the format, or '
-            "drop the table and its files"
-        )
-    return True
 
 
 def _by_partition(job: Job, files: Sequence[Curated]) -> dict[tuple[str, ...], Counts]:
@@ -263,14 +162,14 @@ def _put_table(
     table: Table | None,
     new: Mapping[tuple[str, ...], Counts],
     known: Mapping[tuple[str, ...], Table],
-) -> tuple[list[dict[str, str]], list[str]]:
+) -> tuple[Columns, list[str]]:
     """Create the table or change it; returns its columns, and the names of those that were added."""
     database = job.declared.database
     for attempt in range(ATTEMPTS):
         if attempt:
             pause(attempt)
             table = described(job)
-        shape, added = _evolved(job, table)
+        shape, added = evolved(job, table)
         given = _table_input(job, table, shape, new, known)
         try:
             if table is None:
@@ -295,7 +194,7 @@ def pause(attempt: int) -> None:
 def _table_input(
     job: Job,
     table: Table | None,
-    shape: list[dict[str, str]],
+    shape: Columns,
     new: Mapping[tuple[str, ...], Counts],
     known: Mapping[tuple[str, ...], Table],
 ) -> dict[str, Any]:
@@ -308,23 +207,23 @@ def _table_input(
     parameters = {
         name: text for name, text in there.get("Parameters", {}).items() if name not in form.foreign
     }
-    if parameters.get(JOB) != job.id and not _is_delta(job):
+    if parameters.get(JOB) != job.id and not is_delta(job):
         parameters = statistics.of_table(
             job, parameters, new, [one.get("Parameters", {}) for one in known.values()]
         )
     parameters |= {"EXTERNAL": "TRUE", JOB: job.id, **form.table}
-    if _projected(job, table):
+    if projected(job, table):
         values = [dict(zip(job.partitions, one, strict=True)) for one in new]
-        parameters |= projection.properties(_keys(job), parameters, values)
+        parameters |= projection.properties(partition_keys(job), parameters, values)
     return {
         **{name: there[name] for name in _INPUT if there.get(name)},
         "Parameters": parameters,
-        "PartitionKeys": _keys(job),
+        "PartitionKeys": partition_keys(job),
         "StorageDescriptor": _storage(there.get("StorageDescriptor", {}), shape, form, job.curated),
     }
 
 
-def _storage(there: Table, shape: list[dict[str, str]], form: Serde, location: str) -> dict[str, Any]:
+def _storage(there: Table, shape: Columns, form: Serde, location: str) -> dict[str, Any]:
     return {
         **there,
         "Columns": shape,
@@ -337,7 +236,7 @@ def _storage(there: Table, shape: list[dict[str, str]], form: Serde, location: s
 
 def _put_partitions(
     job: Job,
-    shape: list[dict[str, str]],
+    shape: Columns,
     new: Mapping[tuple[str, ...], Counts],
     known: Mapping[tuple[str, ...], Table],
 ) -> int:
@@ -363,7 +262,7 @@ def _partition(
     job: Job,
     values: tuple[str, ...],
     counts: Counts,
-    shape: list[dict[str, str]],
+    shape: Columns,
     there: Table | None,
 ) -> dict[str, Any]:
     form, parameters = serde(job), dict((there or {}).get("Parameters", {}))

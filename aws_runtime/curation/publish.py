@@ -20,6 +20,7 @@ from aws_runtime.curation.config import TableFormat, WriteMode
 from aws_runtime.curation.files import Curated, curated, publish_files
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.leases import Committed, read_commit
+from aws_runtime.curation.table_schema import FormatConflict
 from aws_runtime.curation.warehouses import SECONDS, load_into
 
 LISTED = 100
@@ -53,7 +54,7 @@ def _publish(job: Job, record: str, remaining: Callable[[], float]) -> dict[str,
     if job.config.table_format is TableFormat.DELTA:
         return _publish_table(job, record, remaining)
     if delta_log.newest(job.curated) is not None:
-        raise catalog.FormatConflict(
+        raise FormatConflict(
             f'{job.curated} is a Delta table, in which plain files are no rows; set "table_format": "delta"'
         )
     at = f"{job.runs}committed.json"

@@ -15,11 +15,12 @@ from curation_world import COLUMNS, CURATED, opened, orders, put
 
 from aws_runtime import storage
 from aws_runtime.curation import catalog
-from aws_runtime.curation.catalog import CatalogError, FormatConflict, SchemaConflict
+from aws_runtime.curation.catalog import CatalogError
 from aws_runtime.curation.files import Curated
 from aws_runtime.curation.job import Job
 from aws_runtime.curation.projection import MOST_VALUES, ProjectionNotPossible
 from aws_runtime.curation.publish import publish
+from aws_runtime.curation.table_schema import FormatConflict, SchemaConflict
 
 TABLE = {"database": "shop", "table": "orders"}
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"

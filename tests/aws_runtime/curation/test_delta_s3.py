@@ -21,6 +21,7 @@ from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.delta import read_delta, write_delta
 from aws_runtime.curation.delta_run import DeltaRun
 from aws_runtime.curation.delta_sql import DeltaWriteError
+from aws_runtime.curation.table_schema import FormatConflict
 from aws_runtime.handlers import load, load_delta, validate_parquet
 from aws_runtime.plan import AssetPlan, OutputPlan, PartitionPlan
 
@@ -182,7 +183,7 @@ def test_the_functions_of_a_run(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
 
     world.put(f"landing-{bucket}", f"orders/{FOLDER}a.parquet", world.orders("1"))
     job = validate_parquet.handler(world.event({}, "job-2"), CONTEXT)
-    with pytest.raises(catalog.FormatConflict, match="is a Delta table"):
+    with pytest.raises(FormatConflict, match="is a Delta table"):
         load.handler({"job": job, "record": staged(bucket, "job-2", [("c", 1.0)]).record}, CONTEXT)
     assert len(table(bucket)) == 3
 
