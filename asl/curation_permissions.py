@@ -14,9 +14,6 @@ from asl.warehouse_permissions import warehouses
 from ingestion_assets.curation_plan import curated_nodes
 from ingestion_assets.pipeline import Pipeline
 
-#: Tags go with an object when it is copied. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-TAGS_READ = ("s3:GetObjectTagging", "s3:GetObjectVersionTagging")
-
 
 def step(pipeline: Pipeline, name: str, log_group: str) -> tuple[Permission, ...]:
     """Return what the function of a step may do.
@@ -56,8 +53,8 @@ def _validate(pipeline: Pipeline) -> tuple[Permission, ...]:
     rejected = objects(pipeline.quarantine.name, f"rejected/{pipeline.name}/")
     staging, runs = _staging(pipeline), _runs(pipeline)
     return (
-        Permission((*READ, *TAGS_READ, "s3:DeleteObject", "s3:DeleteObjectVersion"), (landed,)),
-        Permission((*READ, *WRITE, "s3:PutObjectTagging"), (staging, rejected)),
+        Permission((*READ, "s3:DeleteObject", "s3:DeleteObjectVersion"), (landed,)),
+        Permission((*READ, *WRITE), (staging, rejected)),
         Permission(("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), (runs,)),
         _listed(source.bucket.name, _target(pipeline), pipeline.quarantine.name),
         Permission(("ssm:GetParameter",), (arn("ssm", f"parameter/ingestion/{pipeline.name}/*"),)),
@@ -84,10 +81,9 @@ def _load(pipeline: Pipeline) -> tuple[Permission, ...]:
         table_arn(database, table_name(asset)),
     )
     return (
-        Permission((*READ, *TAGS_READ, "s3:DeleteObject"), (_staging(pipeline),)),
-        Permission(
-            (*READ, *WRITE, "s3:PutObjectTagging", "s3:DeleteObject", "s3:DeleteObjectVersion"), (curated,)
-        ),
+        Permission((*READ, "s3:DeleteObject"), (_staging(pipeline),)),
+        # Curated files are tagged as they are written.
+        Permission((*READ, *WRITE, "s3:PutObjectTagging", "s3:DeleteObject"), (curated,)),
         Permission(("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), (_runs(pipeline),)),
         _listed(_target(pipeline)),
         Permission(
@@ -95,13 +91,8 @@ def _load(pipeline: Pipeline) -> tuple[Permission, ...]:
                 "glue:BatchCreatePartition",
                 "glue:BatchGetPartition",
                 "glue:BatchUpdatePartition",
-                "glue:CreatePartition",
                 "glue:CreateTable",
-                "glue:GetDatabase",
-                "glue:GetPartition",
-                "glue:GetPartitions",
                 "glue:GetTable",
-                "glue:UpdatePartition",
                 "glue:UpdateTable",
             ),
             catalog,
