@@ -16,6 +16,17 @@ from ingestion_assets.pipeline import Pipeline
 #: Runs of one job at a time. More executions wait in their retries, which is cheaper than workers.
 CONCURRENT_JOB_RUNS = 10
 
+#: Spark's Delta in a job, as AWS says it: each setting after the first brings its own `--conf`.
+#: https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-format-delta-lake.html
+DELTA = {
+    "--conf": (
+        "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
+        "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog "
+        "--conf spark.delta.logStore.class=org.apache.spark.sql.delta.storage.S3SingleDriverLogStore"
+    ),
+    "--datalake-formats": "delta",
+}
+
 
 def database_name(pipeline: Pipeline) -> str:
     """Return the name of the pipeline's Glue database."""
@@ -114,6 +125,7 @@ def job(pipeline: Pipeline, item: CompiledAsset) -> Iterator[Resource]:
             "--job-language": "python",
             "--plan": f"s3://${{ArtifactsBucket}}/{item.plan_key}",
             "--quarantine": places["QUARANTINE"],
+            **(DELTA if pipeline.curation and pipeline.curation.delta else {}),
         },
         workers=asset.processor.workers,
         timeout_minutes=-(-asset.processor.timeout_seconds // 60),

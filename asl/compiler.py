@@ -131,7 +131,8 @@ def _named(pipeline: Pipeline, asset: IngestionAsset) -> tuple[CompiledAsset, ..
 def _asset(pipeline: Pipeline, asset: IngestionAsset, variant: IngestionAsset, suffix: str) -> CompiledAsset:
     plan = asset_plan(pipeline, variant)
     curated = pipeline.curation is not None
-    shipped = bundle(variant, plan, suffix, curated=curated)
+    delta = pipeline.curation is not None and pipeline.curation.delta
+    shipped = bundle(variant, plan, suffix, curated=curated, delta=delta)
     runner = runner_id(pipeline.name, variant, asset)
     requirements = load_engine(plan.engine).CAPABILITIES.requirements
     requirements = (*requirements, *(TRANSFORM_REQUIREMENTS if curated else ()))

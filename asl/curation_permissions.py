@@ -20,7 +20,7 @@ def step(pipeline: Pipeline, name: str, log_group: str) -> tuple[Permission, ...
 
     Args:
         pipeline: The pipeline.
-        name: `validate`, `check` or `load`.
+        name: `validate`, `check`, `delta` or `load`.
         log_group: Logical id of the function's.
     """
     logs = Permission(("logs:CreateLogStream", "logs:PutLogEvents"), (f"${{{log_group}.Arn}}",))
@@ -70,6 +70,19 @@ def _check(pipeline: Pipeline) -> tuple[Permission, ...]:
     )
 
 
+def _delta(pipeline: Pipeline) -> tuple[Permission, ...]:
+    """Staged files are read, and written into the table at the curated prefix."""
+    _, asset = curated_nodes(pipeline)
+    return (
+        Permission(READ, (_staging(pipeline),)),
+        Permission(
+            (*READ, *WRITE, "s3:DeleteObject"), (objects(_target(pipeline), asset.destination.prefix),)
+        ),
+        Permission(("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), (_runs(pipeline),)),
+        _listed(_target(pipeline)),
+    )
+
+
 def _load(pipeline: Pipeline) -> tuple[Permission, ...]:
     """Staged files are copied to the curated prefix, in the place of others, and registered."""
     _, asset = curated_nodes(pipeline)
@@ -104,5 +117,6 @@ def _load(pipeline: Pipeline) -> tuple[Permission, ...]:
 _OF: Mapping[str, Callable[[Pipeline], tuple[Permission, ...]]] = {
     "validate": _validate,
     "check": _check,
+    "delta": _delta,
     "load": _load,
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from asl import curation_permissions, names
 from asl.compiled import CompiledPipeline, CompiledStep
+from asl.lowering import curation_delta
 from asl.lowering.curation import STEP_MEMORY_MB, STEP_SECONDS
 from asl.resources import Function, LogGroup, Resource, Role
 from ingestion_assets.curation_plan import bucket_variable, curated_nodes
@@ -19,6 +20,7 @@ STORAGE_MB = 512
 DESCRIPTIONS = {
     "validate": "Judges files that landed, stages the good ones and rejects the others",
     "check": "Judges what a run staged by its thresholds",
+    "delta": "Writes what a run staged into its Delta table, once",
     "load": "Publishes what a run staged, and registers it",
 }
 
@@ -32,6 +34,7 @@ def step_functions(each: CompiledPipeline) -> Iterator[Resource]:
 def _step(pipeline: Pipeline, step: CompiledStep) -> Iterator[Resource]:
     _, asset = curated_nodes(pipeline)
     function = names.step_id(pipeline.name, asset.name, step.name)
+    writes = step.name == curation_delta.STEP
     role, logs = f"{function}Role", f"{function}Logs"
     yield LogGroup(
         logs,
@@ -54,8 +57,8 @@ def _step(pipeline: Pipeline, step: CompiledStep) -> Iterator[Resource]:
         log_group=logs,
         key=step.bundle.key,
         handler=f"aws_runtime.handlers.{step.handler}.handler",
-        memory_mb=STEP_MEMORY_MB,
-        storage_mb=STORAGE_MB,
+        memory_mb=curation_delta.MEMORY_MB if writes else STEP_MEMORY_MB,
+        storage_mb=curation_delta.STORAGE_MB if writes else STORAGE_MB,
         timeout_seconds=STEP_SECONDS[step.name],
         environment=environment(pipeline),
         description=DESCRIPTIONS[step.name],

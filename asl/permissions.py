@@ -130,6 +130,7 @@ def job(
     keys = tuple(f"arn:${{AWS::Partition}}:s3:::${{ArtifactsBucket}}/{key}" for key in artifacts)
     return (
         *data(pipeline, asset),
+        *_into_delta(pipeline, asset),
         # Spark lists and reads what it wrote to its staging folder before it publishes it.
         Permission(("s3:GetObject",), written),
         Permission(("s3:GetObject",), keys),
@@ -144,6 +145,15 @@ def job(
             reason="CloudWatch metrics have no resource; Glue names the namespace Glue itself",
         ),
     )
+
+
+def _into_delta(pipeline: Pipeline, asset: IngestionAsset) -> tuple[Permission, ...]:
+    """Return what writing a run into its Delta table does, and telling of it."""
+    if pipeline.curation is None or not pipeline.curation.delta:
+        return ()
+    bucket = asset.destination.bucket.name
+    places = (objects(bucket, asset.destination.prefix), objects(bucket, f"_runs/{pipeline.name}/"))
+    return (Permission(("s3:GetObject", *WRITE, "s3:DeleteObject"), places),)
 
 
 def job_logs(pipeline: Pipeline, asset: IngestionAsset, *, sql: bool = False) -> str:

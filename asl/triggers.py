@@ -61,7 +61,8 @@ def step_ids(pipeline: Pipeline) -> tuple[str, ...]:
     if pipeline.curation is None:
         return ()
     (asset,) = pipeline.assets
-    return tuple(names.step_id(pipeline.name, asset.name, step) for step in ("validate", "check", "load"))
+    steps = ("validate", "check", *(("delta",) if pipeline.curation.delta else ()), "load")
+    return tuple(names.step_id(pipeline.name, asset.name, step) for step in steps)
 
 
 def orchestrated(pipelines: Iterable[Pipeline]) -> dict[str, tuple[Pipeline, ...]]:

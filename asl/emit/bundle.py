@@ -31,6 +31,8 @@ ENTRY_POINTS = {
 }
 #: What a materialization imports by name where a run may bring a configuration (`aws_runtime.materialize`).
 CURATED = ("aws_runtime.curation.built_in",)
+#: Likewise a job, where a run may ask for a Delta table (`aws_runtime.glue.materialize`).
+INTO_DELTA = ("aws_runtime.glue.load_delta",)
 CODE_PACKAGE = "pipeline_code"
 #: The earliest time that a zip can hold; the content decides the bytes, the clock does not.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -62,7 +64,9 @@ class Bundle:
         return f"bundles/{self.name}-{self.digest}.zip"
 
 
-def bundle(asset: IngestionAsset, plan: AssetPlan, suffix: str = "", *, curated: bool = False) -> Bundle:
+def bundle(
+    asset: IngestionAsset, plan: AssetPlan, suffix: str = "", *, curated: bool = False, delta: bool = False
+) -> Bundle:
     """Return what ships for one asset.
 
     Args:
@@ -70,17 +74,18 @@ def bundle(asset: IngestionAsset, plan: AssetPlan, suffix: str = "", *, curated:
         plan: That variant's.
         suffix: Tells its variants apart.
         curated: Whether runs bring a configuration.
+        delta: Whether they may ask for a Delta table.
 
     Raises:
         CompileError: ASL130 to ASL132, when the transform's module cannot ship.
     """
     code, module = transform_files(asset, plan)
     package = f"{CODE_PACKAGE}/{plan.pipeline}"
-    files = dict(
-        runtime_files(
-            ENTRY_POINTS[asset.processor.kind], plan.engine, _formats(plan), CURATED if curated else ()
-        )
+    named = (
+        *(CURATED if curated else ()),
+        *(INTO_DELTA if delta and asset.processor.kind != "lambda" else ()),
     )
+    files = dict(runtime_files(ENTRY_POINTS[asset.processor.kind], plan.engine, _formats(plan), named))
     files |= {f"{CODE_PACKAGE}/__init__.py": b"", f"{package}/__init__.py": b""}
     files |= {f"{package}/{path}": data for path, data in code.items()}
     function = plan.transform.partition(":")[2]

@@ -7,11 +7,12 @@ what it imports of `aws_runtime`, and `curation.json`, the declaration as each r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from asl.compiled import CompiledStep
 from asl.emit.bundle import Bundle, handler_bundle
-from asl.emit.layer import pins
+from asl.emit.layer import LAMBDA_BASE, Pins, pins
+from asl.lowering.curation_delta import STEP
 from aws_runtime.codec import encode
 from ingestion_assets.curation_plan import curated_nodes, declared_of
 from ingestion_assets.pipeline import Pipeline
@@ -19,6 +20,9 @@ from ingestion_assets.pipeline import Pipeline
 #: Handler of each step, in the order of the machine.
 HANDLERS: Mapping[str, str] = {"validate": "validate_parquet", "check": "check_output", "load": "load"}
 LAYER = "curation"
+#: What writes into a Delta table, in a layer without pyarrow: both are too large for one function.
+DELTA, DELTA_LAYER = "load_delta", "curation_delta"
+DELTA_REQUIREMENTS = (*LAMBDA_BASE, "deltalake", "duckdb")
 #: What built-in steps import beside the engine.
 TRANSFORM_REQUIREMENTS = ("sqlglot",)
 #: What the functions import beside boto3: footers are pyarrow's, built-in steps are checked before they run.
@@ -36,8 +40,6 @@ def curation_steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
     """
     _, asset = curated_nodes(pipeline)
     told = curation_json(pipeline)
-    layer = pins(LAYER, REQUIREMENTS, asset.where)
-    loads = pins(SNOWFLAKE_LAYER, (*REQUIREMENTS, SNOWFLAKE), asset.where) if _snowflake(pipeline) else layer
     return tuple(
         CompiledStep(
             step,
@@ -46,10 +48,25 @@ def curation_steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
                 f"{pipeline.name}-{asset.name}-{step}",
                 {**handler_bundle(handler).files, "curation.json": told},
             ),
-            loads if step == "load" else layer,
+            found,
         )
-        for step, handler in HANDLERS.items()
+        for step, handler, found in _steps(pipeline)
     )
+
+
+def _steps(pipeline: Pipeline) -> Iterator[tuple[str, str, Pins]]:
+    """Yield name, handler and layer of each function."""
+    _, asset = curated_nodes(pipeline)
+    layer = pins(LAYER, REQUIREMENTS, asset.where)
+    for step, handler in HANDLERS.items():
+        if step == "load" and pipeline.curation and pipeline.curation.delta:
+            yield STEP, DELTA, pins(DELTA_LAYER, DELTA_REQUIREMENTS, asset.where)
+        loads = step == "load" and _snowflake(pipeline)
+        yield (
+            step,
+            handler,
+            pins(SNOWFLAKE_LAYER, (*REQUIREMENTS, SNOWFLAKE), asset.where) if loads else layer,
+        )
 
 
 def _snowflake(pipeline: Pipeline) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from asl import names
 from asl.integrations import glue_start_job_run, lambda_invoke, s3_get_object
 from asl.ir import Catcher, Choice, Ref, Retrier, Rule, State, Task
-from asl.lowering import curation_run
+from asl.lowering import curation_delta, curation_run
 from asl.lowering.assets import TIMEOUT_MARGIN_SECONDS
 from asl.lowering.curation_run import COUNTS, JOB, LOADED, NOTHING, RUN, TIME, answered, catch, message
 from asl.lowering.endings import FAILED, REJECTED, SUM_UP
@@ -33,14 +33,20 @@ LOAD = "Load"
 #: What runs a variant, as states name it.
 PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue PySpark", "glue_sql": "Glue SQL"}
 #: Seconds of the three step functions; moving ten thousand files takes most of what Lambda allows.
-STEP_SECONDS = {"validate": 900, "check": 300, "load": 900}
+STEP_SECONDS = {"validate": 900, "check": 300, "load": 900, curation_delta.STEP: curation_delta.SECONDS}
 #: Of each: footers are read sixteen at a time, and S3 itself copies files.
 STEP_MEMORY_MB = 1024
 #: Another run is replacing a partition. Half an hour on average, as pauses are jittered: longer than the
 #: twenty minutes after which a run that died there is taken for dead (aws_runtime.curation.leases).
 BUSY = Retrier(("PartitionsBusy",), attempts=14, interval_seconds=30, max_delay_seconds=300)
+#: Redshift takes longer than a function lasts: the next call waits on, in the session that is kept meanwhile
+#: (aws_runtime.warehouses.redshift). The pipeline's own timeout bounds it.
+STILL_LOADING = Retrier(("WarehouseBusy",), attempts=96, interval_seconds=1, max_delay_seconds=30)
 
 _ANSWER = "$states.result.Payload"
+#: The processor that a configuration names, and whether `auto` is the function.
+_KIND = f"{JOB}.processor_type"
+_SMALL = f"{_KIND} = 'auto' and {JOB}.bytes <= {JOB}.threshold_bytes"
 
 
 def states(pipeline: Pipeline) -> tuple[State, ...]:
@@ -50,6 +56,7 @@ def states(pipeline: Pipeline) -> tuple[State, ...]:
         *_validating(pipeline),
         *_transforming(pipeline),
         *_checking(pipeline),
+        *curation_delta.writing(pipeline, _KIND, _SMALL, BUSY, LOAD),
         _load(pipeline),
         *curation_run.ending(pipeline),
         *curation_run.failing(pipeline),
@@ -119,13 +126,11 @@ def _transforming(pipeline: Pipeline) -> tuple[State, ...]:
         made = _transform(pipeline, asset, variant)
         entries[variant.processor.kind] = made[0].name
         found += made
-    kind = f"{JOB}.processor_type"
-    small = f"{kind} = 'auto' and {JOB}.bytes <= {JOB}.threshold_bytes"
     choose = Choice(
         name=CHOOSE,
         rules=(
-            Rule(condition=f"{kind} = 'lambda' or ({small})", next=entries["lambda"]),
-            Rule(condition=f"{kind} = 'glue_sql'", next=entries["glue_sql"]),
+            Rule(condition=f"{_KIND} = 'lambda' or ({_SMALL})", next=entries["lambda"]),
+            Rule(condition=f"{_KIND} = 'glue_sql'", next=entries["glue_sql"]),
         ),
         default=entries["glue_pyspark"],
     )
@@ -214,17 +219,20 @@ def _checking(pipeline: Pipeline) -> tuple[State, ...]:
     broken = Rule(
         condition="$checked.status = 'broken'", next=FAILED, assign=answered("validate_output", "$checked")
     )
-    return check, Choice(name=CHECKED, rules=(broken,), default=LOAD)
+    tables = (Rule(condition=curation_delta.WANTED, next=curation_delta.WRITERS),)
+    may_be_table = pipeline.curation is not None and pipeline.curation.delta
+    return check, Choice(name=CHECKED, rules=(broken, *(tables if may_be_table else ())), default=LOAD)
 
 
 def _load(pipeline: Pipeline) -> Task:
+    waits = pipeline.curation is not None and pipeline.curation.redshift is not None
     return _step(
         pipeline,
         "load",
         LOAD,
         f"{{'job': {JOB}, 'record': {RUN}.record}}",
         assign={LOADED[1:]: expression(_ANSWER)},
-        retry=(BUSY, *transient(lambda_invoke.INTEGRATION)),
+        retry=(BUSY, *((STILL_LOADING,) if waits else ()), *transient(lambda_invoke.INTEGRATION)),
         catch=catch("load"),
         comment="Publishes the staged files, registers them, loads warehouses",
         next=SUM_UP,

@@ -70,7 +70,7 @@ def plain_file(table: str) -> str | None:
     pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     for page in pages:
         for entry in page.get("Contents", ()):
-            below = entry["Key"].removeprefix(prefix)
+            below = str(entry["Key"]).removeprefix(prefix)
             hidden = any(part.startswith(("_", ".")) for part in below.split("/"))
             if not hidden and not below.endswith("/") and below:
                 return below

@@ -2,6 +2,8 @@
 
     --plan s3://…/plan.json --event <JSON of docs/guarantees.md> --destination s3://… --quarantine s3://…
 
+An event with `load` writes what an earlier run of the job has staged into a Delta table instead (docs/delta.md).
+
 This package and the pipeline's transforms arrive by `--extra-py-files`, Narwhals by
 `--additional-python-modules`. A rejected file is an answer, in the run record that the state machine
 reads next; anything else that goes wrong ends the job as FAILED.
@@ -15,6 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,19 @@ def reads_s3(spark: Any) -> bool:
     return True
 
 
+def _loaded(plan: AssetPlan, told: dict[str, Any]) -> dict[str, Any]:
+    """Write a run into its Delta table; by name, as only jobs of such pipelines bring the module."""
+    with work.work_folder() as folder:
+        spark = session(limits(folder))
+    try:
+        done = import_module("aws_runtime.glue.load_delta").load(spark, plan, told)
+    finally:
+        spark.stop()
+    shown = {"pipeline": plan.pipeline, "asset": plan.asset, "status": "written", "version": done.version}
+    sys.stdout.write(json.dumps(shown) + "\n")
+    return shown
+
+
 def main(given: Sequence[str]) -> dict[str, Any]:
     """Materialize the asset of the plan from the objects that the event names.
 
@@ -83,8 +99,10 @@ def main(given: Sequence[str]) -> dict[str, Any]:
     document = storage.get_json(asked.plan)
     if document is None:
         raise ValueError(f"--plan {asked.plan}: there is no such object")
-    plan = AssetPlan.from_json(document)
-    event = parse_event(json.loads(asked.event), plan)
+    plan, told = AssetPlan.from_json(document), json.loads(asked.event)
+    if "load" in told:
+        return _loaded(plan, told)
+    event = parse_event(told, plan)
     at = places(asked.destination, asked.quarantine, plan, event.execution)
     with work.work_folder() as folder:
         spark = session(limits(folder))

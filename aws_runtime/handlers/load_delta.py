@@ -1,21 +1,23 @@
 """Lambda: write what a run staged into its Delta table, once. In: `{"load": …}`. Out: `written`.
 
-Environment: POWERTOOLS_SERVICE_NAME. `plan.json` lies at the root of the function's zip.
+Environment: POWERTOOLS_SERVICE_NAME. `curation.json` lies at the root of the function's zip.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from aws_runtime.codec import decode
 from aws_runtime.curation import delta_run
+from aws_runtime.curation.declared import Declared
 from aws_runtime.curation.delta import write_delta
-from aws_runtime.plan import AssetPlan
 
 #: Another run's writing takes minutes; the state machine waits better than a function, but begins anew.
 PATIENCE_SECONDS = 60.0
@@ -24,10 +26,10 @@ logger = Logger()
 
 
 @cache
-def load_plan() -> AssetPlan:
-    """Read `plan.json` from the root of the function's code."""
+def load_declared() -> Declared:
+    """Read `curation.json` from the root of the function's code, without what checks configurations."""
     root = os.environ.get("LAMBDA_TASK_ROOT") or Path(__file__).parents[2]
-    return AssetPlan.from_json(json.loads((Path(root) / "plan.json").read_text(encoding="utf-8")))
+    return decode(Declared, json.loads((Path(root) / "curation.json").read_text(encoding="utf-8")))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -39,22 +41,22 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         DeltaWriteError: The table or the rows do not fit; nothing was written.
         PartitionsBusy: Another run is writing into the table; a retry waits for it.
     """
-    plan, run = load_plan(), delta_run.asked(event)
-    logger.append_keys(pipeline=plan.pipeline, asset=plan.asset)
+    told, run = load_declared(), delta_run.asked(event)
+    logger.append_keys(pipeline=told.pipeline, asset=told.asset)
     logger.set_correlation_id(run.job_id)
-    done = delta_run.once(run, lambda ready: _write(run, plan, ready), patience=PATIENCE_SECONDS)
+    done = delta_run.once(run, lambda ready: _write(run, told, ready), patience=PATIENCE_SECONDS)
     logger.info("written", extra={"table": run.table, "version": done.version, "changed": done.changed})
     return {"status": "written", "table": run.table, "version": done.version}
 
 
-def _write(run: delta_run.DeltaRun, plan: AssetPlan, ready: Any) -> None:
+def _write(run: delta_run.DeltaRun, told: Declared, ready: Callable[[], None]) -> None:
     write_delta(
         delta_run.staged(run),
         table_uri=run.table,
-        contract=plan.output.contract,
+        contract=told.output_contract,
         mode=run.mode,
         keys=run.keys,
-        partition_by=[by.name for by in plan.output.partition_by],
+        partition_by=[by.name for by in told.partition_by],
         job_id=run.job_id,
         event_time=run.moment,
         ready=ready,

@@ -23,7 +23,6 @@ from aws_runtime.curation.delta_run import DeltaRun
 from aws_runtime.curation.delta_sql import DeltaWriteError
 from aws_runtime.curation.table_schema import FormatConflict
 from aws_runtime.handlers import load, load_delta, validate_parquet
-from aws_runtime.plan import AssetPlan, OutputPlan, PartitionPlan
 
 ORDERS = Contract(
     "Order",
@@ -34,8 +33,6 @@ ORDERS = Contract(
         Column("region", DataType("string")),
     ),
 )
-BY = (PartitionPlan("dt", "dt"), PartitionPlan("region", "region"))
-PLAN = AssetPlan("shop", "orders", "m:f", (), OutputPlan(ORDERS, BY))
 FOLDER = "dt=2024-07-02/region=eu/"
 Row = tuple[str, float | None]
 
@@ -52,7 +49,7 @@ def bucket(local_aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     storage.s3.cache_clear()
-    monkeypatch.setattr(load_delta, "load_plan", lambda: PLAN)
+    monkeypatch.setattr(load_delta, "load_declared", lambda: world.told(delta=True))
     name = f"curated-{uuid.uuid4().hex[:12]}"
     storage.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     yield name
