@@ -15,7 +15,7 @@ from ingestion_assets.pipeline import Pipeline
 
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html
 _OWN_STATEMENTS = Permission(
-    ("redshift-data:CancelStatement", "redshift-data:DescribeStatement"),
+    ("redshift-data:DescribeStatement",),
     ("*",),
     reason="A statement of Redshift's Data API has no ARN; the condition allows the function's own ones",
     conditions=(("StringEquals", "redshift-data:statement-owner-iam-userid", "${!aws:userid}"),),

@@ -49,6 +49,7 @@ def load_into(job: Job, files: Sequence[Curated], *, seconds: float = SECONDS) -
         `{"kind", "table", "mode", "files", "statement"}` for each warehouse.
 
     Raises:
+        WarehouseBusy: One is still at it; a retry waits on.
         WarehouseError: One did not take it; those before it hold the run, and a retry leaves them as they are.
     """
     told = job.declared
@@ -74,7 +75,14 @@ def _redshift(job: Job, at: RedshiftTable, files: Sequence[LoadFile], seconds: f
         ),
         range(len(groups)),
     )
-    statement = redshift.run(client("redshift-data"), at, load, manifests, timeout_seconds=seconds)
+    statement = redshift.run(
+        client("redshift-data"),
+        at,
+        load,
+        manifests,
+        _notes(f"{manifests}progress.json"),
+        timeout_seconds=seconds,
+    )
     return _entry("redshift", at.database, load, statement)
 
 
@@ -84,6 +92,10 @@ def _snowflake(job: Job, at: SnowflakeTable, files: Sequence[LoadFile], seconds:
     connect = partial(snowflake.session, at, snowflake.private_key(secret))
     statement = snowflake.run(connect, at, load, stage_root(job), timeout_seconds=seconds)
     return _entry("snowflake", at.database, load, statement)
+
+
+def _notes(uri: str) -> redshift.Notes:
+    return redshift.Notes(lambda: storage.get_json(uri), lambda noted: storage.put_json(uri, noted))
 
 
 def client(service: str) -> Any:

@@ -22,7 +22,8 @@ STAGING, COPIED = "ingestion_staging", "ingestion_copied"
 PARTITION, FILE = "ingestion_partition", "ingestion_file"
 RESERVED = frozenset({LEDGER, STAGING, COPIED, PARTITION, FILE})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
-_JOB = re.compile(r"[A-Za-z0-9._:#/=-]{1,200}")
+#: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+_JOB = re.compile(r"[^\x00-\x1f\x7f\\'\"]{1,200}")
 
 
 class LoadMode(StrEnum):
@@ -44,6 +45,10 @@ class WarehouseError(Exception):
 
 class WarehouseFailedError(WarehouseError):
     """The warehouse itself ended the transaction: its words, and nothing of the run is in the table."""
+
+
+class WarehouseBusy(WarehouseError):  # noqa: N818 - the state machine retries by this name
+    """The warehouse is still at the load when the caller's time is up; a retry waits on."""
 
 
 @dataclass(frozen=True, slots=True)

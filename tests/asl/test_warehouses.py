@@ -67,7 +67,7 @@ def test_without_warehouses_it_may_do_nothing_to_them() -> None:
 )
 def test_what_redshift_needs(table: dict[str, str], actions: set[str]) -> None:
     build = built(redshift=RedshiftTable("dev", ROLE, **table))
-    own = {"redshift-data:CancelStatement", "redshift-data:DescribeStatement"}
+    own = {"redshift-data:DescribeStatement"}
     secrets = {"secretsmanager:GetSecretValue"} if "secret" in table else set()
     assert set(allowed(build)) == actions | own | secrets
     assert list(wildcards.check(build.template)) == []
@@ -96,3 +96,12 @@ def test_snowflake_needs_its_secret_and_its_connector_in_a_layer_of_the_load_alo
     ]
     assert with_connector == ["load"]
     assert not any("snowflake" in step.pins.text for step in built(redshift=REDSHIFT).compiled[0].steps)
+
+
+def test_redshift_is_waited_for_and_snowflake_is_not() -> None:
+    def retried(build: Build) -> list[str]:
+        load = build.compiled[0].definition["States"]["Load"]
+        return [name for retrier in load["Retry"] for name in retrier["ErrorEquals"]]
+
+    assert "WarehouseBusy" in retried(built(redshift=REDSHIFT))
+    assert "WarehouseBusy" not in retried(built(snowflake=SNOWFLAKE))

