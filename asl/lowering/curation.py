@@ -42,9 +42,6 @@ BUSY = Retrier(("PartitionsBusy",), attempts=14, interval_seconds=30, max_delay_
 #: Redshift takes longer than a function lasts: the next call waits on, in the session that is kept meanwhile
 #: (aws_runtime.warehouses.redshift). The pipeline's own timeout bounds it.
 STILL_LOADING = Retrier(("WarehouseBusy",), attempts=96, interval_seconds=1, max_delay_seconds=30)
-#: Redshift takes longer than a function lasts: the next call waits on, in the session that is kept meanwhile
-#: (aws_runtime.warehouses.redshift). The pipeline's own timeout bounds it.
-STILL_LOADING = Retrier(("WarehouseBusy",), attempts=96, interval_seconds=1, max_delay_seconds=30)
 
 _ANSWER = "$states.result.Payload"
 #: The processor that a configuration names, and whether `auto` is the function.
