@@ -53,7 +53,7 @@ def convert(item: S3Object, uri: str, form: OutputFormat, contract: Contract, ta
     Returns:
         Its size in bytes, and S3's answer with `ETag` and, in a bucket with versions, `VersionId`.
     """
-    file = pq.ParquetFile(io.BufferedReader(_Ranges(item), _READ_BYTES), buffer_size=_READ_BYTES)
+    file = pq.ParquetFile(_opened(item), buffer_size=_READ_BYTES)
     there = set(file.schema_arrow.names)
     names = [column.name for column in contract.columns if column.name in there]
     bucket, key = storage.parse_uri(uri)
@@ -103,6 +103,14 @@ def _upload(place: dict[str, str], about: dict[str, str], pieces: Iterator[bytes
 
 def _begun(place: dict[str, str], about: dict[str, str]) -> dict[str, str]:
     return {"UploadId": storage.s3().create_multipart_upload(**place, **about)["UploadId"]}
+
+
+def _opened(item: S3Object) -> io.BufferedIOBase:
+    """Open a file that is read by ranges, or, where it is small, at once."""
+    size = item.size or 0
+    if size <= _READ_BYTES:
+        return io.BytesIO(storage.read_range(item, 0, size))
+    return io.BufferedReader(_Ranges(item), _READ_BYTES)
 
 
 class _Ranges(io.RawIOBase):
