@@ -5,6 +5,8 @@ In: an export and files. Out: an `Outcome` for each pipeline, and the objects be
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -15,7 +17,7 @@ from outcome import Outcome
 from rich.console import Console
 
 from asl import names
-from asl.deploy import deployment, progress, runs
+from asl.deploy import configured_runs, deployment, progress, runs, tracking
 from asl.deploy import stack as stacks
 from asl.deploy.files import expand
 from asl.deploy.locate import Deployed, locate
@@ -23,6 +25,7 @@ from asl.deploy.target import Target
 from aws_runtime.identity import FileIdentity
 
 DOWNLOADS = 8
+POLL_SECONDS = 0.3
 
 
 def deploy(account: Target, stack: str, export: Path, console: Console) -> None:
@@ -36,9 +39,51 @@ def deploy(account: Target, stack: str, export: Path, console: Console) -> None:
 def upload(
     account: Target, stack: str, example: Example, root: Path
 ) -> tuple[Deployed, tuple[FileIdentity, ...]]:
-    """Put an example's sample files where its source receives them."""
+    """Put an example's sample files where its source receives them, and return those that start executions."""
     deployed = locate(account, stack, example.pipeline)
-    return deployed, runs.upload(account, deployed, expand((str(example.landing(root)),)))
+    if example.follows:
+        return deployed, ()
+    files = expand((str(example.landing(root)),))
+    if example.pipeline.curation is None:
+        return deployed, runs.upload(account, deployed, files)
+    marks = configured_runs.starting(files, example.pipeline.trigger.suffixes)
+    runs.upload(account, deployed, [file for file in files if file not in marks])
+    return deployed, runs.upload(account, deployed, marks)
+
+
+def follow_after(account: Target, deployed: Deployed, *, timeout: float) -> Outcome:
+    """Wait for the run that another pipeline's completed run starts."""
+    deadline = time.monotonic() + timeout
+    while True:
+        items = [tracking.plain(item) for item in tracking.everything(account, deployed)]
+        if items and all(item["status"] in ("completed", "failed") for item in items):
+            break
+        if time.monotonic() > deadline:
+            return Outcome(0, 0, 0, (), (f"no run of {deployed.pipeline} within {timeout:g} s",))
+        time.sleep(POLL_SECONDS)
+    return Outcome(
+        *(
+            sum(int(item.get(name) or 0) for item in items)
+            for name in ("rows_in", "rows_out", "rows_quarantined")
+        ),
+        rejected=(),
+        unfinished=tuple(
+            f"{item['file_id']}: {item['status']}" for item in items if item["status"] != "completed"
+        ),
+        executions=len(items),
+    )
+
+
+def rejected_files(account: Target, stack: str, example: Example) -> tuple[str, ...]:
+    """Return the keys of the files that a curated pipeline has put aside, as their reasons name them."""
+    physical = {logical: found for logical, (_, found) in stacks.resources(account, stack).items()}
+    bucket = physical[names.bucket_id(example.pipeline.quarantine.name)]
+    api, prefix = account.client("s3"), f"rejected/{example.name}/"
+    pages = api.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    reasons = [key for key in keys if key.endswith("/reason.json")]
+    told = [json.loads(api.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in reasons]
+    return tuple(sorted(file["key"] for reason in told for file in reason["files"]))
 
 
 def follow(

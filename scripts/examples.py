@@ -15,8 +15,11 @@ from ingestion_assets.pipelines.csv_to_parquet.pipeline import pipeline as csv_t
 from ingestion_assets.pipelines.csv_to_parquet.sample_data import write_sales
 from ingestion_assets.pipelines.ndjson_to_parquet.pipeline import pipeline as ndjson_to_parquet
 from ingestion_assets.pipelines.ndjson_to_parquet.sample_data import write_clickstream
+from ingestion_assets.pipelines.order_totals.pipeline import pipeline as order_totals
 from ingestion_assets.pipelines.orders_etl.pipeline import pipeline as orders_etl
 from ingestion_assets.pipelines.orders_etl.sample_data import write_orders
+from ingestion_assets.pipelines.parquet_ingestion.pipeline import pipeline as parquet_ingestion
+from ingestion_assets.pipelines.parquet_ingestion.sample_data import write_deliveries
 from ingestion_assets.sample_files import Sample
 
 
@@ -28,11 +31,13 @@ class Example:
         pipeline: The declaration.
         write: Writes so many sample files into a folder.
         files: How many by default.
+        follows: Name of the pipeline whose completed run starts this one; then nothing is written.
     """
 
     pipeline: Pipeline
     write: Callable[[Path, int], Sample]
     files: int
+    follows: str = ""
 
     @property
     def name(self) -> str:
@@ -72,7 +77,8 @@ class Example:
 
     def generate(self, root: Path, files: int | None) -> Sample:
         """Write the sample anew, and forget what was made of the one before."""
-        shutil.rmtree(self.landing(root), ignore_errors=True)
+        if not self.follows:
+            shutil.rmtree(self.landing(root), ignore_errors=True)
         for folder in (
             self.rows,
             self.quarantine,
@@ -95,4 +101,9 @@ EXAMPLES = (
     Example(csv_to_parquet, lambda folder, files: write_sales(folder, files, big_rows=110_000), files=24),
     # Batches of ten files, and seven files left over, which wait for more until they are flushed.
     Example(ndjson_to_parquet, write_clickstream, files=47),
+    # One delivery, complete with its marker; its completed run starts the pipeline after it.
+    Example(parquet_ingestion, write_deliveries, files=20),
+    Example(
+        order_totals, lambda _folder, _files: Sample(0, 0, 0, 0), files=0, follows=parquet_ingestion.name
+    ),
 )
