@@ -16,6 +16,10 @@ from aws_runtime.plan import AssetPlan
 from aws_runtime.records import Places
 
 _REASON = "reason.json"
+#: Reasons that the other files of a unit have no part in.
+_OF_ONE_FILE = frozenset(
+    {"CorruptFile", "EncryptedFile", "NotParquet", "PartitionContradicted", "UnknownLogicalType"}
+)
 _BASENAME_BYTES = 200
 
 
@@ -70,6 +74,23 @@ def keep(
     }
     storage.put_json(folder + _REASON, reason)
     return [entry["copy"] for entry in kept if entry["copy"]]
+
+
+def refuse(error: RejectedFile, sources: Sequence[S3Object], staging: str) -> None:
+    """Note beside a curated run's staged files that one of them cannot be read.
+
+    The run fails with it, since its files are one unit; resumed, it goes on without that file
+    (`aws_runtime.curation.staging`).
+
+    Args:
+        error: The reason; noted where it is of one file alone.
+        sources: What the unit read.
+        staging: S3 prefix of everything that the run stages, ending in `/`.
+    """
+    for item in sources:
+        if item.identity.uri == error.uri and error.code in _OF_ONE_FILE:
+            said = {"code": error.code, "message": error.reason}
+            storage.put_json(f"{staging}refused/{item.identity.digest}.json", said)
 
 
 def _unreadable(error: RejectedFile, item: S3Object) -> bool:

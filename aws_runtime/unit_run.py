@@ -107,15 +107,18 @@ def run_unit(shared: Shared, unit: Unit) -> Outcome:
     except RejectedFile as error:
         if _replaced_upstream(unit, error):
             return Outcome(unit, SUPERSEDED, nothing)
+        sources = [item for given in _sources(shared.plan) for item in unit.inputs[given.name]]
         kept = rejection.keep(
             error,
-            [item for given in _sources(shared.plan) for item in unit.inputs[given.name]],
+            sources,
             shared.plan,
             shared.event,
             shared.at,
             stem=unit.stem,
             event_time=unit.event_time.isoformat(),
         )
+        if shared.event.curation is not None:
+            rejection.refuse(error, sources, shared.event.curation.destination.removesuffix("output/"))
         return Outcome(unit, REJECTED, nothing, error=error, kept=tuple(kept))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -77,13 +77,29 @@ def validate(job: Job, arrived: S3Object | None) -> dict[str, Any]:
         objects = [decode(S3Object, each) for each in journal["files"]]
         lost = [_told(decode(S3Object, item), code, reason) for item, code, reason in journal["lost"]]
     mine = [each for each in storage.each(lambda item: _moved(job, item), objects) if each] if objects else []
-    outcomes = [*lost, *mine]
+    outcomes = [*lost, *_without_refused(job, mine)]
     storage.put_json(f"{job.runs}config.json", jobs.document(job))
     good = [each for each in outcomes if each.error is None]
     storage.put_json(f"{job.runs}manifest.json", _manifest(job, good))
     if objects:
         storage.each(lambda item: disown(job, item), objects)
     return _answer(job, outcomes, good)
+
+
+def _without_refused(job: Job, outcomes: list[Staged]) -> list[Staged]:
+    """Leave out of a resumed run the files that its transform could not read; it has kept them already."""
+    if not job.resumed:
+        return outcomes
+    bucket, prefix = storage.parse_uri(f"{job.staging}refused/")
+    pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    notes = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+    said = {PurePosixPath(key).stem: storage.get_json(f"s3://{bucket}/{key}") for key in notes}
+    return [
+        _told(each.item, note["code"], note["message"])
+        if each.error is None and (note := said.get(each.item.identity.digest))
+        else each
+        for each in outcomes
+    ]
 
 
 def _lost(job: Job, found: Taken) -> list[Staged]:
