@@ -90,7 +90,7 @@ def test_csv_is_spelled_as_documented() -> None:
 
 MOMENTS = st.datetimes()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-PRICES = st.decimals(Decimal("-1e8"), Decimal("1e8"), places=2)
+PRICES = st.decimals(Decimal("-99999999.99"), Decimal("99999999.99"), places=2)
 ITEMS = st.none() | st.fixed_dictionaries({"sku": st.none() | TEXTS, "price": st.none() | PRICES})
 ROWS = st.lists(
     st.fixed_dictionaries(
