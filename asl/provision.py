@@ -35,8 +35,6 @@ from asl.triggers import by_rule, dead_letters_id, orchestrated, source_of
 from ingestion_assets.pipeline import Pipeline, PipelineCompleted, S3Batches, S3Event
 
 ALERT_KEY = "AlertKey"
-#: A run lasts a day at most; what one that failed has staged is kept so long for whoever looks into it.
-STAGING_DAYS = 14
 DEAD_LETTERS = "queue of events that could not start an execution, by URL"
 
 
@@ -59,11 +57,10 @@ def provision(compiled: Sequence[CompiledPipeline]) -> Provisioned:
 def _shared(compiled: Sequence[CompiledPipeline]) -> Iterator[Resource]:
     pipelines = [each.pipeline for each in compiled]
     by_event = {source_of(p).bucket.name for p in pipelines if isinstance(p.trigger, S3Event)}
-    staging = {asset.destination.bucket.name for p in pipelines if p.curation for asset in p.assets}
     for name in sorted(_buckets(compiled)):
         told = front_door.notifications(name, pipelines)
-        days = STAGING_DAYS if name in staging else None
-        yield Bucket(names.bucket_id(name), name, name in by_event, told, expires_staging_after_days=days)
+        # Nothing below `_staging/` expires: of a run that failed, it is the only copy (docs/curation.md).
+        yield Bucket(names.bucket_id(name), name, events=name in by_event, notifications=told)
     for name, sharing in orchestrated(pipelines).items():
         yield from front_door.of_bucket(name, sharing)
         yield from monitoring.bucket_alarms(name, sharing)

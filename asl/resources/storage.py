@@ -31,7 +31,6 @@ class Bucket:
         notifications: Queues that its events go to.
         aborts_uploads_after_days: Incomplete multipart uploads.
         expires_noncurrent_after_days: Versions that were overwritten or deleted.
-        expires_staging_after_days: What lies below `_staging/`; None where nothing does.
     """
 
     id: str
@@ -40,7 +39,6 @@ class Bucket:
     notifications: tuple[Notification, ...] = ()
     aborts_uploads_after_days: int = 7
     expires_noncurrent_after_days: int = 90
-    expires_staging_after_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

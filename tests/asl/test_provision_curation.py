@@ -76,11 +76,9 @@ def test_layers_are_apart_from_those_of_other_pipelines():
     assert not any(line.startswith("pyarrow") for line in item.pins.lines)
 
 
-def test_what_is_staged_expires_in_the_target_bucket_only():
-    days = {bucket.name: bucket.expires_staging_after_days for bucket in of(Bucket).values()}
-    assert days == {"lake": 14, "landing": None, "quarantine": None}
+def test_the_only_copy_of_a_failed_runs_files_never_expires():
     rules = BUILD.template["Resources"]["LakeBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "_staging/"] == [14]
+    assert not [rule for rule in rules if "ExpirationInDays" in rule]
 
 
 def test_the_table_has_the_files_columns_and_the_folders_as_keys():

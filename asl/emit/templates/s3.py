@@ -120,19 +120,4 @@ def _lifecycle(given: Bucket) -> list[dict[str, Any]]:
             "Status": "Enabled",
             "ExpiredObjectDeleteMarker": True,
         },
-        *_staging(given),
-    ]
-
-
-def _staging(given: Bucket) -> list[dict[str, Any]]:
-    if given.expires_staging_after_days is None:
-        return []
-    # They become noncurrent versions, and stay as long as those do.
-    return [
-        {
-            "Id": "expire-staging",
-            "Status": "Enabled",
-            "Prefix": "_staging/",
-            "ExpirationInDays": given.expires_staging_after_days,
-        }
     ]
