@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from aws_runtime.codec import decode, encode
 from aws_runtime.curation.config import ConfigError
 from aws_runtime.curation.delta_sql import DeltaWriteError
@@ -39,6 +41,7 @@ from ingestion_assets.dagster_defs.ledger import Ledger
 from ingestion_assets.dagster_defs.local_files import staging_folder
 from ingestion_assets.dagster_defs.quarantine import count_rows, preview, read_samples, written_schema
 from ingestion_assets.dagster_defs.sites import LocalSite
+from ingestion_assets.dagster_defs.specs import table_schema
 from ingestion_assets.pipeline import Pipeline
 
 
@@ -203,9 +206,19 @@ def _described(found: CuratedRun, plan: AssetPlan, result: StepResult) -> Curate
         },
         partitions=tuple(sorted(folder.removesuffix("/") for folder in folders)),
         samples=tuple(read_samples(quarantine, _open)),
-        schema=written_schema(files, _open, plan.output.contract),
+        schema=_columns(written_schema(files, _open, plan.output.contract), plan),
         preview=preview(files, _open),
     )
+
+
+def _columns(written: dg.TableSchema | None, plan: AssetPlan) -> dg.TableSchema | None:
+    """Add the partition columns, which the folders hold and the files leave out."""
+    if written is None:
+        return None
+    there = {column.name for column in written.columns}
+    by = {each.column for each in plan.output.partition_by if each.transform == "identity"} - there
+    declared = table_schema(plan.output.contract).columns
+    return dg.TableSchema([*written.columns, *(column for column in declared if column.name in by)])
 
 
 def _rows_of(work: Work) -> int:

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -103,12 +103,21 @@ def table_schema(contract: Contract) -> dg.TableSchema:
     return dg.TableSchema(columns, constraints=dg.TableConstraints(other=together) if together else None)
 
 
-def code_version(plan: AssetPlan, transform: Callable[..., Any]) -> str:
-    """Hash what decides the rows: the transform's module without comments, and the lowered plan."""
+def code_version(
+    plan: AssetPlan, transform: Callable[..., Any], defaults: Mapping[str, Any] | None = None
+) -> str:
+    """Hash what decides the rows: the transform's module without comments, and the lowered plan.
+
+    Args:
+        plan: The lowered plan.
+        transform: The asset's.
+        defaults: Of a curated asset, the configuration that a run goes on from.
+    """
     module = inspect.getmodule(transform)
     text = ast.unparse(ast.parse(inspect.getsource(module if module is not None else transform)))
     lowered = json.dumps(plan.to_json(), sort_keys=True)
-    return hashlib.sha256(f"{text}\n{lowered}".encode()).hexdigest()[:16]
+    configured = json.dumps(dict(defaults), sort_keys=True) if defaults else ""
+    return hashlib.sha256(f"{text}\n{lowered}{configured}".encode()).hexdigest()[:16]
 
 
 def source_spec(pipeline: Pipeline, source: S3Source) -> dg.AssetSpec:
@@ -149,7 +158,9 @@ def asset_spec(pipeline: Pipeline, asset: IngestionAsset, plan: AssetPlan) -> dg
         kinds={plan.engine, "parquet", *(_RUNNERS[given.processor.kind][0] for given in runtimes(asset))},
         owners=list(asset.owners or pipeline.owners),
         tags={"pipeline": pipeline.name, "layer": "staging", **asset.tags},
-        code_version=code_version(plan, asset.transform),
+        code_version=code_version(
+            plan, asset.transform, pipeline.curation.defaults if pipeline.curation else None
+        ),
         metadata={
             "dagster/column_schema": table_schema(plan.output.contract),
             "dagster/table_name": table,

@@ -19,6 +19,8 @@ from conftest import land, order
 
 from ingestion_assets.dagster_defs import materialize_pipeline
 from ingestion_assets.pipelines.orders_etl.pipeline import pipeline
+from ingestion_assets.pipelines.parquet_ingestion.pipeline import pipeline as curated
+from ingestion_assets.pipelines.parquet_ingestion.sample_data import write_deliveries
 
 ROOT = Path(__file__).parents[3]
 FLAGS = [
@@ -44,6 +46,8 @@ def ui(tmp_path: Path) -> Iterator[str]:
     land(data, "2025-01-17/a.json", [order(1), order(2)])
     with dg.DagsterInstance.from_config(str(home)) as instance:
         materialize_pipeline(pipeline, data, instance=instance)
+        write_deliveries(data / "my-landing-zone/orders", files=8)
+        materialize_pipeline(curated, data, config={"processor_type": "glue_sql"}, instance=instance)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -97,3 +101,15 @@ def test_the_graph_and_the_asset_show_what_happened(ui: str, tmp_path: Path) -> 
     asset = page(f"{ui}/assets/orders_etl/order_lines", tmp_path / "profile")
     assert "customer_name" in asset
     assert "orders_etl.order_lines" in asset
+    asset = page(f"{ui}/assets/parquet_ingestion/orders", tmp_path / "profile")
+    for shown in (
+        "files_rejected",
+        "null_shares",
+        "dt=2024-07-02/region=eu",
+        "landed_orders",
+        "Day of the order",
+    ):
+        assert shown in asset
+    found = page(f"{ui}/assets/parquet_ingestion/orders?view=checks", tmp_path / "profile")
+    assert re.search(r"dq_rules__min_rows\s+Succeeded", found)
+    assert re.search(r"files_readable\s+Failed", found)

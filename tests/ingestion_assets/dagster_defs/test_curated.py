@@ -87,7 +87,11 @@ def test_the_fixture_is_taken_as_it_is(tmp_path: Path) -> None:
     assert told["configuration"]["dq_rules"]["min_rows"] == 1000
     assert "`dt=2024-07-01/region=apac`" in told["partitions"]
     assert {record.data["column"] for record in told["null_shares"].records} >= {"amount", "customer_id"}
+    columns = {column.name: column for column in told["dagster/column_schema"].columns}
+    assert list(columns) == ["customer_id", "order_id", "amount", "is_large", "dt", "region"]
+    assert (columns["dt"].type, columns["dt"].description) == ("date", "Day of the order")
     lineage = told["dagster/column_lineage"].deps_by_column
+    assert lineage["region"] == [dg.TableColumnDep(LANDED, "region")]
     assert lineage["is_large"] == [dg.TableColumnDep(LANDED, "amount")]
     assert found["rows_conserved"].passed
     assert all(found[name].passed for name in found if name.startswith("dq_rules__"))
@@ -189,6 +193,15 @@ def test_the_launchpad_knows_the_keys_and_what_they_mean() -> None:
     keys = job.get_node_named("parquet_ingestion__orders").definition.config_field.config_type.fields
     assert set(FIXTURE) < set(keys)
     assert keys["required_partitions"].description == "Partition columns of the path, outermost first."
+
+
+def test_a_changed_default_makes_the_asset_out_of_date() -> None:
+    def version(of: Pipeline) -> str | None:
+        specs = build_definitions([of]).resolve_all_asset_specs()
+        return next(spec.code_version for spec in specs if spec.key == KEY)
+
+    changed = dataclasses.replace(pipeline, curation=Curation(defaults={"drift": "strict"}))
+    assert version(pipeline) == version(pipeline) != version(changed)
 
 
 def test_layers_declaration_file_and_run(tmp_path: Path) -> None:
