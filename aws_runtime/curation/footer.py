@@ -92,15 +92,16 @@ def read_footer(read: ReadRange, size: int, uri: str) -> Footer:
 
 
 def _footer(read: ReadRange, size: int, uri: str) -> bytes:
-    """Return the footer's own bytes; two ranges, for a long one three, for a very long one four."""
+    """Return the footer's own bytes: of a small file by one range, else by two; a long footer takes more."""
     if size == 0:
         raise RejectedFile("EmptyFile", "the file has 0 bytes", uri)
-    head = read(0, min(4, size))
+    whole = read(0, size) if size <= TAIL_BYTES else b""
+    head = whole[:4] or read(0, 4)
     if head not in (MAGIC, ENCRYPTED):
         raise RejectedFile("NotParquet", f"the file begins with {head!r} instead of PAR1", uri)
     if size < SMALLEST:
         raise RejectedFile("CorruptFile", f"{size} bytes are too few for a Parquet file", uri)
-    tail = read(max(size - TAIL_BYTES, 0), min(TAIL_BYTES, size))
+    tail = whole or read(size - TAIL_BYTES, TAIL_BYTES)
     if ENCRYPTED in (head, tail[-4:]):
         raise RejectedFile("EncryptedFile", "the Parquet footer is encrypted", uri)
     if tail[-4:] != MAGIC:

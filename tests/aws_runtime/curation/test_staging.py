@@ -16,7 +16,9 @@ from curation_world import CURATED, LANDING, QUARANTINE, killed, opened, orders,
 
 from aws_runtime import storage
 from aws_runtime.curation import arrival, staging
+from aws_runtime.curation.footer import TAIL_BYTES
 from aws_runtime.curation.staging import validate
+from aws_runtime.events import S3Object
 
 GOOD, BAD = "orders/dt=2024-07-02/region=eu/a.parquet", "orders/dt=2024-07-02/region=eu/b b+ü.parquet"
 
@@ -104,16 +106,28 @@ def _nothing_lost(files: dict[str, bytes]) -> None:
     assert held.issuperset(files.values())
 
 
-def test_a_file_costs_seven_calls(aws: None) -> None:
-    put(LANDING, GOOD, orders("1"))
+@pytest.mark.parametrize(("rows", "ranges"), [(1, 1), (20_000, 2)])
+def test_what_a_file_costs(aws: None, monkeypatch: pytest.MonkeyPatch, rows: int, ranges: int) -> None:
+    body = orders(*(f"{n:08d}" for n in range(rows)))
+    fetched: list[int] = []
+    read_range = storage.read_range
+
+    def counted(item: S3Object, start: int, length: int) -> bytes:
+        fetched.append(length)
+        return read_range(item, start, length)
+
+    monkeypatch.setattr(storage, "read_range", counted)
+    put(LANDING, GOOD, body)
     with killed() as one:
         validate(opened(execution="one"), None)
-    put(LANDING, GOOD, orders("1"))
-    put(LANDING, GOOD.replace("a.", "c."), orders("3"))
+    put(LANDING, GOOD, body)
+    put(LANDING, GOOD.replace("a.", "c."), body)
+    fetched.clear()
     with killed() as two:
         validate(opened(execution="two"), None)
     more = Counter(two.calls) - Counter(one.calls)
-    assert more == {"PutObject": 1, "HeadObject": 2, "GetObject": 2, "CopyObject": 1, "DeleteObject": 1}
+    assert more == {"PutObject": 1, "HeadObject": 2, "GetObject": ranges, "CopyObject": 1, "DeleteObject": 1}
+    assert sum(fetched) <= 2 * min(len(body), TAIL_BYTES + 4)
 
 
 def test_an_object_that_took_the_place_stays(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
