@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aws_runtime.contract import Column, Contract, DataType
+from aws_runtime.partitions import HIVE_NULL
 from aws_runtime.plan import PartitionPlan
 
 #: Remembers the runs that are in; one for each schema.
@@ -204,6 +205,11 @@ def literal(text: str) -> str:
 def value(text: str) -> str:
     """Return an expression that is the text, with backslashes in a form that every warehouse reads alike."""
     return " || CHR(92) || ".join(literal(part) for part in text.split("\\"))
+
+
+def folder_value(text: str) -> str:
+    """Return an expression of a partition's value as its folder spells it."""
+    return "NULL" if text == HIVE_NULL else value(text)
 
 
 def tables(load: Load, dialect: Dialect) -> list[str]:

@@ -17,6 +17,7 @@ from aws_runtime.warehouses.load import (
     Dialect,
     Load,
     LoadFile,
+    folder_value,
     literal,
     quoted,
     value,
@@ -98,7 +99,8 @@ def staging(load: Load, manifests: str, role: str) -> list[str]:
 def _filled(load: Load, of: LoadFile) -> str:
     """Move what was copied to the staging table, with the columns of its folder."""
     named = ", ".join(
-        f"CAST({value(of.partition[column.name])} AS {sql_type(column.type)})" for column in load.in_path
+        f"CAST({folder_value(of.partition[column.name])} AS {sql_type(column.type)})"
+        for column in load.in_path
     )
     columns = DIALECT.listed((*load.in_files, *load.in_path))
     copied = ", ".join(filter(None, (DIALECT.listed(load.in_files), named)))

