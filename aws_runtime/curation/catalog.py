@@ -114,11 +114,10 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
             "partitions_added": 0,
         }
     new = _by_partition(job, files)
-    known = {} if projected(job, table) or not job.partitions else _known(job, new)
+    # Projected partitions are in no catalog, so that what a run replaces is unknown.
+    known = None if projected(job, table) else _known(job, new) if job.partitions else {}
     shape, added = _put_table(job, table, new, known)
-    created = 0
-    if job.partitions and not projected(job, table):
-        created = _put_partitions(job, shape, new, known)
+    created = _put_partitions(job, shape, new, known) if job.partitions and known is not None else 0
     return {
         "table": f"{job.declared.database}.{job.declared.table}",
         "added_columns": added,
@@ -161,7 +160,7 @@ def _put_table(
     job: Job,
     table: Table | None,
     new: Mapping[tuple[str, ...], Counts],
-    known: Mapping[tuple[str, ...], Table],
+    known: Mapping[tuple[str, ...], Table] | None,
 ) -> tuple[Columns, list[str]]:
     """Create the table or change it; returns its columns, and the names of those that were added."""
     database = job.declared.database
@@ -196,7 +195,7 @@ def _table_input(
     table: Table | None,
     shape: Columns,
     new: Mapping[tuple[str, ...], Counts],
-    known: Mapping[tuple[str, ...], Table],
+    known: Mapping[tuple[str, ...], Table] | None,
 ) -> dict[str, Any]:
     form = serde(job)
     there: Table = table or {
@@ -208,9 +207,8 @@ def _table_input(
         name: text for name, text in there.get("Parameters", {}).items() if name not in form.foreign
     }
     if parameters.get(JOB) != job.id and not is_delta(job):
-        parameters = statistics.of_table(
-            job, parameters, new, [one.get("Parameters", {}) for one in known.values()]
-        )
+        replaced = None if known is None else [one.get("Parameters", {}) for one in known.values()]
+        parameters = statistics.of_table(job, parameters, new, replaced)
     parameters |= {"EXTERNAL": "TRUE", JOB: job.id, **form.table}
     if projected(job, table):
         values = [dict(zip(job.partitions, one, strict=True)) for one in new]

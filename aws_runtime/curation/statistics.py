@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aws_runtime.curation.config import WriteMode
 from aws_runtime.curation.job import Job
+from aws_runtime.curation.table_schema import JOB
 
 #: Rows, files and bytes; `numRows` is Hive's and Spark's name of the first.
 ROWS, FILES, BYTES = "recordCount", "objectCount", "sizeKey"
@@ -43,7 +44,10 @@ def of_partition(job: Job, there: Parameters, new: Counts) -> dict[str, str]:
 
 
 def of_table(
-    job: Job, there: Parameters, new: Mapping[tuple[str, ...], Counts], replaced: Sequence[Parameters]
+    job: Job,
+    there: Parameters,
+    new: Mapping[tuple[str, ...], Counts],
+    replaced: Sequence[Parameters] | None,
 ) -> dict[str, str]:
     """Return the parameters of a table after a run.
 
@@ -51,13 +55,13 @@ def of_table(
         job: The run.
         there: The table's parameters.
         new: What the run has published, by partition.
-        replaced: Parameters of those of its partitions that were there before.
+        replaced: Parameters of those of its partitions that were there before; None where they are unknown.
     """
-    total: Counts | None = _counts(there)
     adds = job.config.write_mode is WriteMode.APPEND
+    total = _counts(there) if adds or replaced is not None else None
     if not adds and not job.partitions:
         total = Counts(0, 0, 0)
-    for one in () if adds else replaced:
+    for one in () if adds else replaced or ():
         old = _counts(one)
         total = None if total is None or old is None else total.plus(old, -1)
     for counts in new.values():
@@ -66,7 +70,9 @@ def of_table(
 
 
 def _counts(parameters: Parameters) -> Counts | None:
-    """Return what is known; nothing said is nothing there, as of a new table."""
+    """Return what is known; of a table that no run has filled yet, nothing is there."""
+    if JOB in parameters and ROWS not in parameters:
+        return None
     try:
         rows, files, size = (int(parameters.get(name, "0")) for name in (ROWS, FILES, BYTES))
     except ValueError:

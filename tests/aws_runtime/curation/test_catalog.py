@@ -336,6 +336,16 @@ def test_projection_grows_with_the_runs(glue: Any) -> None:
     }
 
 
+def test_counts_that_nobody_knows_are_left_out(glue: Any) -> None:
+    registered(job(partition_projection=True), EU)
+    registered(job("job-2"), EU, US)
+    assert counts(table(glue)) == ("30", "3", "100")
+    registered(job("job-3", write_mode="overwrite_partitions"), EU)
+    assert "recordCount" not in table(glue)["Parameters"]
+    registered(job("job-4"), EU)
+    assert "recordCount" not in table(glue)["Parameters"]
+
+
 def test_a_run_without_rows_begins_no_range(glue: Any) -> None:
     registered(job(partition_projection=True))
     assert "projection.enabled" not in table(glue)["Parameters"]
