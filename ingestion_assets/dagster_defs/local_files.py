@@ -45,7 +45,8 @@ def move(files: Sequence[WrittenFile], base: Path, to: Path) -> list[str]:
 def keep_copy(file: Path, folder: Path, reason: Mapping[str, str]) -> list[str]:
     """Copy a rejected file into `folder`, with the reason beside it; return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    copy, why = folder / file.name, folder / "reason.json"
+    why = folder / "reason.json"
+    copy = folder / (f"1-{file.name}" if file.name == why.name else file.name)
     shutil.copyfile(file, copy)
     write_json(why, reason)
     return sorted([copy.as_posix(), why.as_posix()])

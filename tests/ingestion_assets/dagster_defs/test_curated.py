@@ -123,6 +123,26 @@ def test_rejected_files_are_copied_with_their_reason_and_stay_where_they_landed(
     assert len(curated(tmp_path)) == 2
 
 
+def test_a_rejected_file_that_is_named_as_its_reason_is_kept_beside_it(tmp_path: Path) -> None:
+    land(tmp_path, "good.parquet", rows(1))
+    (tmp_path / "my-landing-zone/orders/dt=2024-07-01/region=eu/reason.json").write_text("{}")
+    execute(tmp_path, {})
+    (reason,) = (tmp_path / "quarantine/rejected/parquet_ingestion").rglob("reason.json")
+    assert json.loads(reason.read_text())["code"] == "NotParquet"
+    assert reason.with_name("1-reason.json").read_text() == "{}"
+
+
+def test_a_file_whose_pages_are_corrupt_fails_the_run_and_is_named(tmp_path: Path) -> None:
+    land(tmp_path, "good.parquet", rows(1))
+    bad = land(tmp_path, "bad.parquet", rows(*range(2, 500)))
+    content = bytearray(bad.read_bytes())
+    content[10:900] = bytes(890)
+    bad.write_bytes(content)
+    with pytest.raises(dg.Failure, match=r"CorruptFile: .*bad\.parquet"):
+        execute(tmp_path, {})
+    assert not (tmp_path / "my-curated-zone/orders").exists()
+
+
 @pytest.mark.parametrize(
     ("rules", "check", "said"),
     [
