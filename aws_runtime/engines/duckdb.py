@@ -31,7 +31,7 @@ from aws_runtime.engines import duckdb_json as json_reader
 from aws_runtime.engines.duckdb_database import open_connection, open_database
 from aws_runtime.engines.duckdb_dialect import DUCKDB, data_type, quote, text
 from aws_runtime.engines.duckdb_explode import one_scan
-from aws_runtime.engines.duckdb_parquet import broken_pages_told, column_names, read_files, together
+from aws_runtime.engines.duckdb_parquet import Opened, broken_pages_told, column_names, open_files, rows_of
 from aws_runtime.engines.duckdb_quarantine import REASON, RECORD, flag, quarantined_columns
 from aws_runtime.engines.duckdb_write import write_bad, write_good
 from aws_runtime.errors import RejectedFile, RowsNotConserved
@@ -71,7 +71,7 @@ class DuckDBEngine:
     exact: bool = False
     extra: dict[str, dict[str, int]] = field(default_factory=dict)
     uris: set[str] = field(default_factory=set)
-    parquet: list[tuple[str, str]] = field(default_factory=list)
+    parquet: list[tuple[Sequence[Opened], Contract]] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
     frames: int = 0
     input_bytes: int = 0
@@ -82,9 +82,9 @@ class DuckDBEngine:
         self.input_bytes += sum(Path(file.path).stat().st_size for file in files)
         name = self._name("read")
         if format.name == "parquet":
-            queries = read_files(self.connection, files, contract)
-            self.parquet.extend(queries)
-            sql = together(queries)
+            opened = open_files(self.connection, files, contract)
+            self.parquet.append((opened, contract))
+            sql = rows_of(opened, contract)
         else:
             sql = " UNION ALL ".join(self._json(file, format, contract, name) for file in files)
         return self._view(name, sql or _no_rows(contract))

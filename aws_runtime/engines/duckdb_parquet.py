@@ -9,43 +9,109 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from aws_runtime.contract import Contract
+from aws_runtime.contract import Contract, DataType
 from aws_runtime.engines import SOURCE_ROW, SOURCE_URI, InputFile
-from aws_runtime.engines.duckdb_dialect import quote, text
+from aws_runtime.engines.duckdb_dialect import data_type, quote, text
+from aws_runtime.engines.mixed_types import at_risk, check_greatest
 from aws_runtime.errors import RejectedFile
 from aws_runtime.formats import parquet
 from aws_runtime.formats.parquet_pages import verify_pages
 from aws_runtime.partitions import HIVE_NULL
 
 
-def read_files(connection: Any, files: Sequence[InputFile], contract: Contract) -> list[tuple[str, str]]:
-    """Return each file's URI and the query of its rows: the columns that the contract names, and hidden ones.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file whose footer was read: its columns, all of them, with DuckDB's types."""
+
+    file: InputFile
+    types: Mapping[str, str]
+
+
+def open_files(connection: Any, files: Sequence[InputFile], contract: Contract) -> list[Opened]:
+    """Look at files before their rows are read.
 
     Raises:
         RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile; PartitionContradicted where a
             file's column says something else than its folder; TypesDiffer where the files of one unit
-            have types of one column that no type holds.
+            have types of one column that no type holds, or that holds other numbers.
     """
-    found = [(file.uri, _file(connection, file, contract)) for file in files]
-    if len(files) > 1:
+    found = [_open(connection, file, contract) for file in files]
+    if len(found) > 1:
+        _check_mixed(connection, found, contract)
         try:
-            connection.execute(f"DESCRIBE {together(found)}")
+            connection.execute(f"DESCRIBE {rows_of(found, contract)}")
         except duckdb.Error as error:
             raise RejectedFile("TypesDiffer", str(error).splitlines()[0], files[0].uri) from error
     return found
 
 
-def together(queries: Sequence[tuple[str, str]]) -> str:
-    """Return the query of the rows of all files, their columns united by name."""
-    return " UNION ALL BY NAME ".join(query for _, query in queries)
+def rows_of(opened: Sequence[Opened], contract: Contract) -> str:
+    """Return the query of the rows of files: the columns that the contract names, united by name, and hidden ones.
+
+    Files of the same columns are read by one scan, since DuckDB takes the time of all others for each part
+    of a union.
+    """
+    alike: dict[tuple[Any, ...], list[InputFile]] = {}
+    for one in opened:
+        apart = one.file.path if "file_index" in one.types else ""  # it hides DuckDB's own
+        key = (tuple(one.types.items()), tuple(one.file.partition), apart)
+        alike.setdefault(key, []).append(one.file)
+    scans = (_scan(dict(types), files, contract) for (types, *_), files in alike.items())
+    return " UNION ALL BY NAME ".join(scans)
+
+
+def _scan(types: Mapping[str, str], files: Sequence[InputFile], contract: Contract) -> str:
+    folders = [
+        f"{_told([_value(file.partition[name]) for file in files])}::VARCHAR AS {quote(name)}"
+        for name in files[0].partition
+        if name not in types
+    ]
+    # What else the files hold is not read: types that differ there are nobody's fault.
+    columns = [*(quote(column.name) for column in contract.columns if column.name in types), *folders]
+    hidden = (
+        f"{_told([text(file.uri) for file in files])} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW}"
+    )
+    return f"SELECT {', '.join([*columns, hidden])} FROM {_source(files)}"
+
+
+def _source(files: Sequence[InputFile]) -> str:
+    paths = ", ".join(text(file.path) for file in files)
+    return f"read_parquet([{paths}], file_row_number=true, hive_partitioning=false)"
+
+
+def _told(values: Sequence[str]) -> str:
+    """Return what is known of each file, of those of one scan, as a value of its rows."""
+    if len(set(values)) == 1:
+        return values[0]
+    return f"list_extract([{', '.join(values)}], file_index::BIGINT + 1)"
+
+
+def _check_mixed(connection: Any, opened: Sequence[Opened], contract: Contract) -> None:
+    """Refuse numbers that would change where their column is a float in other files."""
+    for column in contract.columns:
+        if len({one.types.get(column.name) for one in opened}) == 1:
+            continue
+        kinds = [_kind(one.types.get(column.name)) for one in opened]
+        for position, most in at_risk(kinds).items():
+            one, kind = opened[position], kinds[position]
+            query = f"SELECT max(abs({quote(column.name)}::HUGEINT)) FROM {_source([one.file])}"
+            if kind is not None and kind.name == "decimal":
+                query = query.replace("::HUGEINT", "")
+            greatest = connection.execute(query).fetchone()[0]
+            check_greatest(column.name, kind or DataType(""), greatest, most, one.file.uri)
+
+
+def _kind(given: str | None) -> DataType | None:
+    return None if given is None else data_type(duckdb.sqltype(given))
 
 
 @contextmanager
-def broken_pages_told(connection: Any, queries: Sequence[tuple[str, str]]) -> Iterator[None]:
+def broken_pages_told(connection: Any, given: Sequence[tuple[Sequence[Opened], Contract]]) -> Iterator[None]:
     """Tell a file whose pages cannot be read from a fault of a query: read each file by itself.
 
     Raises:
@@ -56,8 +122,9 @@ def broken_pages_told(connection: Any, queries: Sequence[tuple[str, str]]) -> It
     except duckdb.OutOfMemoryException:
         raise
     except (duckdb.Error, UnicodeDecodeError):  # a message may quote half a character
-        for uri, query in queries:
-            _read_through(connection, uri, query)
+        for opened, contract in given:
+            for one in opened:
+                _read_through(connection, one.file.uri, rows_of([one], contract))
         raise
 
 
@@ -85,26 +152,16 @@ def column_names(connection: Any, file: InputFile) -> list[str]:
         raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
 
 
-def _file(connection: Any, file: InputFile, contract: Contract) -> str:
+def _open(connection: Any, file: InputFile, contract: Contract) -> Opened:
     parquet.verify(file.path, file.uri)
-    names = [column.name for column in contract.columns]
-    verify_pages(file.path, file.uri, names)
-    source = f"read_parquet({text(file.path)}, file_row_number=true, hive_partitioning=false)"
+    verify_pages(file.path, file.uri, [column.name for column in contract.columns])
     try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {_source([file])}").fetchall()
     except duckdb.Error as error:
         raise RejectedFile("CorruptFile", str(error).splitlines()[0], file.uri) from error
-    types = {row[0]: row[1] for row in described}
-    _check_folder(connection, source, file, types)
-    folders = [
-        f"{_value(value)}::VARCHAR AS {quote(name)}"
-        for name, value in file.partition.items()
-        if name not in types
-    ]
-    # What else the file holds is not read: types that differ there are nobody's fault.
-    columns = [*(quote(name) for name in names if name in types), *folders]
-    hidden = f"{text(file.uri)} AS {SOURCE_URI}, file_row_number + 1 AS {SOURCE_ROW}"
-    return f"SELECT {', '.join(columns)}, {hidden} FROM {source}"
+    types = {row[0]: row[1] for row in described if row[0] != "file_row_number"}
+    _check_folder(connection, _source([file]), file, types)
+    return Opened(file, types)
 
 
 def _check_folder(connection: Any, source: str, file: InputFile, types: Mapping[str, str]) -> None:

@@ -20,7 +20,7 @@ from aws_runtime.contract import Column, Contract, DataType
 from aws_runtime.curation.columns import check_columns
 from aws_runtime.curation.footer import read_footer
 from aws_runtime.engines import InputFile
-from aws_runtime.engines.duckdb_parquet import read_files
+from aws_runtime.engines.duckdb_parquet import open_files
 from aws_runtime.errors import RejectedFile
 
 CONTRACT = Contract("Any", (Column("part", DataType("string")),))
@@ -71,7 +71,7 @@ def read_by_duckdb(data: bytes, text: str) -> str | None:
         path = Path(folder) / "a.parquet"
         path.write_bytes(data)
         try:
-            read_files(connection, [InputFile(str(path), "u", {"part": text})], CONTRACT)
+            open_files(connection, [InputFile(str(path), "u", {"part": text})], CONTRACT)
         except RejectedFile as error:
             return error.code
     return None
