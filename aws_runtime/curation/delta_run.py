@@ -113,8 +113,23 @@ def asked(event: Mapping[str, Any]) -> DeltaRun:
     return decode(DeltaRun, event["load"], "load")
 
 
-def staged(run: DeltaRun) -> list[str]:
-    """Return the URIs of the files that the run staged.
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What a run staged.
+
+    Args:
+        files: Their URIs.
+        rows: Of all.
+        alone: Whether nothing else lies in the staging: an earlier attempt may have left other files.
+    """
+
+    files: tuple[str, ...]
+    rows: int
+    alone: bool
+
+
+def staged(run: DeltaRun) -> Staged:
+    """Return what the run staged.
 
     Raises:
         RunDocumentError: There are no such documents, or a file lies outside of the run's staging.
@@ -123,11 +138,14 @@ def staged(run: DeltaRun) -> list[str]:
     files = storage.get_json(record["files"]) if record else None
     if files is None:
         raise RunDocumentError(f"{run.record}: there is no such run record, or no list of its files")
-    uris = [entry["uri"] for entry in files["outputs"]]
+    uris = tuple(entry["uri"] for entry in files["outputs"])
     for uri in uris:
         if not uri.startswith(run.staging):
             raise RunDocumentError(f"{uri} lies outside of the staging of {run.job_id}")
-    return uris
+    bucket, prefix = storage.parse_uri(run.staging)
+    pages = storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    there = {f"s3://{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", ())}
+    return Staged(uris, sum(entry["rows"] for entry in files["outputs"]), there == set(uris))
 
 
 def told(run: DeltaRun) -> Written | None:

@@ -22,6 +22,7 @@ from aws_runtime.curation.delta_sql import (
     TRANSACTION_VERSION,
     DeltaWriteError,
     check,
+    check_rows,
     table_columns,
     transaction_id,
 )
@@ -62,6 +63,7 @@ def write_delta(
     files: Sequence[str],
     *,
     base: str,
+    expected: int,
     table_uri: str,
     exists: bool,
     contract: Contract,
@@ -76,8 +78,9 @@ def write_delta(
 
     Args:
         spark: A session with Delta.
-        files: Parquet files, with their partition folders.
+        files: Parquet files with their partition folders, or `base` for all that lie below it.
         base: Prefix below which those folders begin.
+        expected: Rows of the files.
         table_uri: `s3://bucket/prefix`.
         exists: Whether the table is there.
         contract: Columns of the rows; a column that the table lacks is added to it.
@@ -96,17 +99,19 @@ def write_delta(
     write = _Write(table_uri.rstrip("/"), contract, mode, keys, partition_by, job_id, at)
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     if files:
-        _view(spark, files, base, contract, partition_by)
+        view(spark, files, base, contract, partition_by)
+        ((found,),) = spark.sql(f"SELECT count(*) FROM {INCOMING}").collect()
+        check_rows(found, expected)
         if mode in (WriteMode.MERGE, WriteMode.SCD2):
             _check_keys(spark, keys)
     _prepare(spark, write, exists=exists)
     ready()
-    if files and spark.sql(f"SELECT 1 FROM {INCOMING} LIMIT 1").collect():
+    if files and expected:
         with _remembered(spark, write):
             _write(spark, write)
 
 
-def _view(spark: Any, files: Sequence[str], base: str, contract: Contract, by: Sequence[str]) -> None:
+def view(spark: Any, files: Sequence[str], base: str, contract: Contract, by: Sequence[str]) -> None:
     """Define the view of the run's rows, with the contract's columns, typed."""
     schema = ", ".join(f"{quote(column.name)} {type_name(column.type)}" for column in contract.columns)
     rows = spark.read.schema(schema).option("basePath", base).parquet(*files)

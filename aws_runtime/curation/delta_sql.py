@@ -80,6 +80,16 @@ def check(contract: Contract, mode: WriteMode, keys: Sequence[str], partition_by
     table_columns(contract, mode)
 
 
+def check_rows(found: int, staged: int) -> None:
+    """Refuse to write when not every staged row is there.
+
+    Raises:
+        DeltaWriteError: With both counts.
+    """
+    if found != staged:
+        raise DeltaWriteError(f"the run staged {staged:,} rows, and {found:,} are found in its files")
+
+
 def delta_type(given: DataType) -> object:
     """Return Delta's own type as the JSON of a schema has it."""
     match given.name:

@@ -27,10 +27,12 @@ def load(spark: Any, plan: AssetPlan, event: Mapping[str, Any]) -> delta_run.Wri
     run = delta_run.asked(event)
 
     def write(ready: Callable[[], None]) -> None:
+        staged = delta_run.staged(run)
         write_delta(
             spark,
-            delta_run.staged(run),
+            (run.staging,) if staged.alone and staged.files else staged.files,
             base=run.staging,
+            expected=staged.rows,
             table_uri=run.table,
             exists=delta_log.newest(run.table) is not None,
             contract=plan.output.contract,

@@ -50,8 +50,10 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def _write(run: delta_run.DeltaRun, told: Declared, ready: Callable[[], None]) -> None:
+    staged = delta_run.staged(run)
     write_delta(
-        delta_run.staged(run),
+        staged.files,
+        expected=staged.rows,
         table_uri=run.table,
         contract=told.output_contract,
         mode=run.mode,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import curation_world as world
-import duckdb
+import delta_world
 import pytest
 from curation_world import CONTEXT
+from delta_world import FOLDER, made, staged, table
 
 from aws_runtime import storage
 from aws_runtime.codec import encode
 from aws_runtime.contract import Column, Contract, DataType
 from aws_runtime.curation import catalog, delta_log, delta_run, leases
 from aws_runtime.curation.config import WriteMode
-from aws_runtime.curation.delta import read_delta, write_delta
+from aws_runtime.curation.delta import write_delta
 from aws_runtime.curation.delta_run import DeltaRun
 from aws_runtime.curation.delta_sql import DeltaWriteError
 from aws_runtime.curation.table_schema import FormatConflict
@@ -33,65 +33,18 @@ ORDERS = Contract(
         Column("region", DataType("string")),
     ),
 )
-FOLDER = "dt=2024-07-02/region=eu/"
-Row = tuple[str, float | None]
 
 
 @pytest.fixture
 def bucket(local_aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for name, value in {
-        "AWS_ENDPOINT_URL": local_aws.endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_REGION": "eu-west-1",
-        "POWERTOOLS_SERVICE_NAME": "shop",
-    }.items():
-        monkeypatch.setenv(name, value)
-    storage.s3.cache_clear()
     monkeypatch.setattr(load_delta, "load_declared", lambda: world.told(delta=True))
-    name = f"curated-{uuid.uuid4().hex[:12]}"
-    storage.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    yield name
-    storage.s3.cache_clear()
-
-
-def staged(
-    bucket: str, job: str, rows: list[Row], mode: WriteMode = WriteMode.APPEND, folder: str = FOLDER
-) -> DeltaRun:
-    """Stage rows as a transform does, and return what is asked of the table."""
-    runs = f"s3://{bucket}/_runs/shop/orders/{job}/"
-    staging = f"s3://{bucket}/_staging/shop/{job}/output/"
-    uri = f"{staging}{folder}part-{job}.zstd.parquet"
-    ids, amounts = [row[0] for row in rows], [row[1] for row in rows]
-    body = world.orders(*ids, amount=amounts) if rows else world.orders()
-    world.put(*storage.parse_uri(uri), body)
-    partition = dict(part.split("=") for part in folder.rstrip("/").split("/"))
-    entry = {"uri": uri, "rows": len(rows), "partition": partition}
-    storage.put_json(f"{runs}files.json", {"outputs": [entry]})
-    storage.put_json(f"{runs}record.json", {"status": "completed", "files": f"{runs}files.json"})
-    return DeltaRun(
-        job_id=job,
-        event_time="2024-07-02T10:00:00+00:00",
-        table=f"s3://{bucket}/orders/",
-        runs=runs,
-        staging=staging,
-        locks=f"s3://{bucket}/_runs/shop/",
-        mode=mode,
-        keys=("order_id",) if mode in (WriteMode.MERGE, WriteMode.SCD2) else (),
-        record=f"{runs}record.json",
-    )
+    with delta_world.bucket(local_aws.endpoint) as name:
+        yield name
 
 
 def write(run: DeltaRun) -> dict[str, Any]:
     answer: dict[str, Any] = load_delta.handler({"load": encode(run)}, CONTEXT)
     return answer
-
-
-def table(bucket: str, columns: str = "order_id, amount") -> list[Any]:
-    with duckdb.connect() as connection:
-        rows = read_delta(f"s3://{bucket}/orders/", f"SELECT {columns} FROM t")
-        return sorted(connection.from_arrow(rows).fetchall(), key=repr)
 
 
 @pytest.mark.parametrize("mode", WriteMode)
@@ -149,8 +102,7 @@ def test_the_functions_of_a_run(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     for name in (f"landing-{bucket}", f"quarantine-{bucket}"):
-        storage.s3().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    catalog.glue.cache_clear()
+        made(name)
     database = f"d_{bucket.replace('-', '_')}"
     catalog.glue().create_database(DatabaseInput={"Name": database})
     told = world.told(delta=True, database=database, table="orders")
@@ -210,7 +162,7 @@ def test_writers_without_leases_lose_no_commit(bucket: str) -> None:
 
     def one(run: DeltaRun) -> int:
         return write_delta(
-            delta_run.staged(run),
+            delta_run.staged(run).files,
             table_uri=run.table,
             contract=ORDERS,
             mode=WriteMode.APPEND,
