@@ -92,7 +92,7 @@ def check(job: Job, table: Table | None, partitions: Sequence[Mapping[str, str]]
         return
     evolved(job, table)
     if projected(job, table):
-        projection.properties(partition_keys(job), {}, partitions)
+        projection.properties(partition_keys(job), {}, _covered(job, table, partitions))
 
 
 def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
     if not job.declared.database:
         return {"table": "", "added_columns": [], "partitions_added": 0}
     if is_delta(job):  # its log says which partitions there are, and how many rows
-        _, added = _put_table(job, table, {}, {})
+        _, added = _put_table(job, table, {}, {}, [])
         return {
             "table": f"{job.declared.database}.{job.declared.table}",
             "added_columns": added,
@@ -116,13 +116,25 @@ def register(job: Job, table: Table | None, files: Sequence[Curated]) -> dict[st
     new = _by_partition(job, files)
     # Projected partitions are in no catalog, so that what a run replaces is unknown.
     known = None if projected(job, table) else _known(job, new) if job.partitions else {}
-    shape, added = _put_table(job, table, new, known)
+    values = [dict(zip(job.partitions, one, strict=True)) for one in new]
+    covered = _covered(job, table, values) if known is None else values
+    shape, added = _put_table(job, table, new, known, covered)
     created = _put_partitions(job, shape, new, known) if job.partitions and known is not None else 0
     return {
         "table": f"{job.declared.database}.{job.declared.table}",
         "added_columns": added,
         "partitions_added": created,
     }
+
+
+def _covered(
+    job: Job, table: Table | None, partitions: Sequence[Mapping[str, str]]
+) -> list[Mapping[str, str]]:
+    """Return what projection is to cover: a run's partitions, and where it begins those that are there."""
+    if not partitions or projection.enabled((table or {}).get("Parameters", {})):
+        return list(partitions)
+    # Also where a deployment has written the table anew.
+    return [*partitions, *projection.listed(job.curated, job.partitions)]
 
 
 def _by_partition(job: Job, files: Sequence[Curated]) -> dict[tuple[str, ...], Counts]:
@@ -161,6 +173,7 @@ def _put_table(
     table: Table | None,
     new: Mapping[tuple[str, ...], Counts],
     known: Mapping[tuple[str, ...], Table] | None,
+    covered: Sequence[Mapping[str, str]],
 ) -> tuple[Columns, list[str]]:
     """Create the table or change it; returns its columns, and the names of those that were added."""
     database = job.declared.database
@@ -170,6 +183,8 @@ def _put_table(
             table = described(job)
         shape, added = evolved(job, table)
         given = _table_input(job, table, shape, new, known)
+        if projected(job, table):
+            given["Parameters"] |= projection.properties(partition_keys(job), given["Parameters"], covered)
         try:
             if table is None:
                 glue().create_table(DatabaseName=database, TableInput=given)
@@ -210,9 +225,6 @@ def _table_input(
         replaced = None if known is None else [one.get("Parameters", {}) for one in known.values()]
         parameters = statistics.of_table(job, parameters, new, replaced)
     parameters |= {"EXTERNAL": "TRUE", JOB: job.id, **form.table}
-    if projected(job, table):
-        values = [dict(zip(job.partitions, one, strict=True)) for one in new]
-        parameters |= projection.properties(partition_keys(job), parameters, values)
     return {
         **{name: there[name] for name in _INPUT if there.get(name)},
         "Parameters": parameters,

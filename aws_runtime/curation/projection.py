@@ -1,14 +1,16 @@
 """Partition projection: a table's properties by which Athena computes its partitions.
 
 In: the partition keys, the properties so far, and a run's values. Out: the properties after it, which
-cover exactly what was ever published: ranges and lists grow with the runs.
+cover what was ever published: ranges and lists grow with the runs, and begin with the folders that are there.
 https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
+from aws_runtime import storage
 from aws_runtime.partitions import HIVE_NULL, partition_folder
 
 #: Athena asks for the folder of each value that a query does not exclude.
@@ -23,6 +25,35 @@ class ProjectionNotPossible(Exception):  # noqa: N818 - says what is wrong
 def enabled(parameters: Mapping[str, str]) -> bool:
     """Whether a table's parameters switch projection on."""
     return parameters.get("projection.enabled", "").lower() == "true"
+
+
+def listed(prefix: str, names: Sequence[str]) -> list[dict[str, str]]:
+    """Return the values of the partitions that have folders below a prefix; other folders are none.
+
+    Args:
+        prefix: URI of the table, ending in `/`.
+        names: Partition columns, outermost first. One call for each folder above the last of them, at least.
+    """
+    found: list[tuple[str, dict[str, str]]] = [(prefix, {})]
+    for name in names:
+        below = storage.each(lambda one: _below(*one), found) if found else []
+        found = [
+            (uri, {**values, name: unquote(value)})
+            for folders in below
+            for uri, values, column, value in folders
+            if unquote(column) == name
+        ]
+    return [values for _, values in found]
+
+
+def _below(uri: str, values: dict[str, str]) -> list[tuple[str, dict[str, str], str, str]]:
+    bucket, prefix = storage.parse_uri(uri)
+    pages = (
+        storage.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    )
+    folders = [folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", ())]
+    split = [(folder, folder[len(prefix) : -1].partition("=")) for folder in folders]
+    return [(f"s3://{bucket}/{folder}", values, name, value) for folder, (name, _, value) in split if value]
 
 
 def properties(

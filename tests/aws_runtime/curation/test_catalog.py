@@ -336,6 +336,26 @@ def test_projection_grows_with_the_runs(glue: Any) -> None:
     }
 
 
+def test_projection_begins_with_what_is_there(glue: Any) -> None:
+    registered(job(), EU)
+    for place in ("dt=2024-01-31/region=eu", "dt=2024-02-01/region=a b", "dt=2024-02-02", "_other/x=1"):
+        put(CURATED, f"orders/{place}/part-x.parquet", b"")
+    switched = job("job-2", partition_projection=True)
+    registered(switched, US)
+    parameters = table(glue)["Parameters"]
+    assert parameters["projection.dt.range"] == "2024-01-31,2024-07-02"
+    assert parameters["projection.region.values"] == "a b,eu,us"
+    with world.killed() as calls:
+        registered(job("job-3", partition_projection=True), EU)
+    assert calls.calls == ["GetTable", "UpdateTable"]
+
+
+def test_what_is_there_and_cannot_be_projected_is_told(glue: Any) -> None:
+    put(CURATED, "orders/dt=2024-01-31/region=a%3Ab/part-x.parquet", b"")
+    with pytest.raises(ProjectionNotPossible, match="region='a:b'"):
+        registered(job(partition_projection=True), EU)
+
+
 def test_counts_that_nobody_knows_are_left_out(glue: Any) -> None:
     registered(job(partition_projection=True), EU)
     registered(job("job-2"), EU, US)

@@ -231,7 +231,7 @@ RACES = given(
     kills=st.tuples(st.sets(st.integers(1, 60), max_size=3), st.sets(st.integers(1, 60), max_size=3)),
     rests=st.booleans(),
 )
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def turns_of(seed: int, share: float, kills: tuple[set[int], set[int]]) -> Turns:
