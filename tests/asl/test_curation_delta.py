@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from asl.checks.machines import check_machine
 from asl.checks.templates import wildcards
 from asl.compiler import Build, compile_pipelines
+from asl.emit.bundle import handler_bundle
 from asl.emit.state_machine import definition
 from asl.lower import lower_pipeline
 from asl.names import function_id, job_id, sql_job_id, step_id
@@ -102,6 +106,23 @@ def test_zips_and_layer_hold_what_writes() -> None:
     for item in compiled.assets:
         holds = "aws_runtime/glue/load_delta.py" in item.bundle.files
         assert holds == (item.runner != function_id("parquet_ingestion", "orders"))
+
+
+def test_the_zip_of_the_function_needs_its_layer_alone(tmp_path: Path) -> None:
+    for path, data in handler_bundle("load_delta").files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    missing = ("pandas", "polars", "pyarrow", "pyspark", "sqlglot")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import aws_runtime.handlers.load_delta as m"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(m.__file__)"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "POWERTOOLS_SERVICE_NAME": "shop"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip().startswith(str(tmp_path))
 
 
 def test_without_delta_nothing_is_there() -> None:
