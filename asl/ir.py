@@ -150,12 +150,21 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One choice: a JSONata condition without its delimiters, and where it leads."""
+    """One choice.
+
+    Args:
+        condition: JSONata without its delimiters.
+        next: Name of the state that it leads to.
+        assign: Variables.
+        output: None passes the input on.
+        back: How often it may lead there, where that is a state which comes before; the condition sees to it.
+    """
 
     condition: str
     next: str
     assign: Mapping[str, Any] = field(default_factory=dict)
     output: Any = None
+    back: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from typing import Any
 from asl import prices
 from asl.cost.door import MESSAGES, TRACKED_WRITES, batch_writes
 from asl.cost.path import path
-from asl.ir import Fail, Machine, Map, Parallel, Retrier, State, Task
-from asl.lowering.assets import uris_of_one
+from asl.ir import Choice, Fail, Machine, Map, Parallel, Retrier, State, Task
+from asl.lowering.assets import MOST_URIS, uris_of_one
 from asl.lowering.curation import STEP_MEMORY_MB
 from asl.states import successors
 from asl.triggers import by_rule, step_ids
@@ -37,6 +37,8 @@ RECORD_BYTES, ANSWER_BYTES = 200 * 1024, 512
 KEY_BYTES, BUCKET_BYTES, EXECUTION_BYTES, STEM_BYTES = 1024, 63, 80, 60
 #: Of the reason of a rejection, with its quotes; and a run's names, counts and status.
 REASON_BYTES, COUNTS_BYTES = 4352, 256
+#: Of a curated run: a summary without its lists, and the URIs of quarantined rows (`aws_runtime.records`).
+SUMMARY_BYTES, QUARANTINE_BYTES = 1024, 12 * 1024
 #: Of a batch: the digests, codes and messages of fifty rejected files.
 REJECTED_BYTES = 50 * 540
 #: A folder's value: a date's part is short, any other value is allowed this much.
@@ -164,20 +166,45 @@ def _tries(retry: tuple[Retrier, ...]) -> int:
 
 
 def _longest(states: Sequence[State], weight: Callable[[State], int]) -> int:
-    """Return the largest sum of weights along any path; the states' graph has no cycle."""
+    """Return the largest sum of weights along any path, with every way back gone as often as it may be."""
     named = {state.name: state for state in states}
-    best: dict[str, int] = {}
-    stack = [states[0].name]
+    whole = _heaviest(named, states[0].name, None, weight)
+    for state in states:
+        for rule in state.rules if isinstance(state, Choice) else ():
+            if rule.back:
+                whole += rule.back * _heaviest(named, rule.next, state.name, weight)
+    return whole
+
+
+def _heaviest(named: Mapping[str, State], start: str, end: str | None, weight: Callable[[State], int]) -> int:
+    """Return the largest sum along a path from `start`, to `end` or to any last state; no way back is gone.
+
+    Raises:
+        ValueError: A state leads back to itself, and no rule says how often.
+    """
+    best: dict[str, float] = {}
+    stack, under_way = [start], set[str]()
     while stack:
         name = stack[-1]
-        waiting = [following for following in successors(named[name]) if following not in best]
+        ahead = () if name == end else _ahead(named[name])
+        waiting = [following for following in ahead if following not in best]
         if waiting:
+            under_way.add(name)
+            if found := under_way & set(waiting):
+                raise ValueError(f"{min(found)} leads back to itself, and no rule says how often")
             stack += waiting
             continue
         stack.pop()
-        following = max((best[other] for other in successors(named[name])), default=0)
-        best[name] = weight(named[name]) + following
-    return best[states[0].name]
+        under_way.discard(name)
+        last = 0 if end in (None, name) else float("-inf")
+        best[name] = weight(named[name]) + max((best[other] for other in ahead), default=last)
+    return max(0, int(best[start])) if best[start] > float("-inf") else 0
+
+
+def _ahead(state: State) -> tuple[str, ...]:
+    if isinstance(state, Choice):
+        state = replace(state, rules=tuple(rule for rule in state.rules if not rule.back))
+    return successors(state)
 
 
 def runners(pipeline: Pipeline, *, large: bool) -> list[str]:
@@ -187,6 +214,8 @@ def runners(pipeline: Pipeline, *, large: bool) -> list[str]:
 
 def payload_bytes(pipeline: Pipeline) -> int:
     """Return the largest input or output of a state, in the worst case."""
+    if pipeline.curation:
+        return max(RECORD_BYTES + ANSWER_BYTES, *(_summary_bytes(pipeline, each) for each in pipeline.assets))
     runs = sum(_run_bytes(pipeline, asset) for asset in pipeline.assets)
     requests = (_partitions_bytes(asset) for asset in pipeline.assets)
     return max(RECORD_BYTES + ANSWER_BYTES, COUNTS_BYTES + KEY_BYTES + runs, *requests)
@@ -212,6 +241,15 @@ def _run_bytes(pipeline: Pipeline, asset: IngestionAsset) -> int:
         + record
         + max(uris * output, min(uris, 1) * rejected + REASON_BYTES)
     )
+
+
+def _summary_bytes(pipeline: Pipeline, asset: IngestionAsset) -> int:
+    """Return the most that a curated run's summary holds: the first outputs, and the first partitions."""
+    folder = _folder_bytes(asset)
+    output = BUCKET_BYTES + len(asset.destination.prefix) + folder + STEM_BYTES
+    source = BUCKET_BYTES + KEY_BYTES
+    record = BUCKET_BYTES + len(pipeline.name) + len(asset.name) + EXECUTION_BYTES + 24
+    return SUMMARY_BYTES + source + 2 * record + MOST_URIS * (output + folder) + QUARANTINE_BYTES
 
 
 def _partitions_bytes(asset: IngestionAsset) -> int:

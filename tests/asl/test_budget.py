@@ -20,7 +20,9 @@ from asl.emit.state_machine import definition
 from asl.integrations import glue_start_job_run, sns_publish
 from asl.ir import Branch, Choice, Fail, Map, Parallel, Pass, Retrier, Rule, Succeed, Task
 from asl.lower import lower_pipeline
-from ingestion_assets import Catalog, CompileError, Processor, S3Batches, S3Event, S3Queue
+from ingestion_assets import Catalog, CompileError, PartitionBy, Processor, S3Batches, S3Event, S3Queue
+from ingestion_assets.curation_plan import curated_nodes
+from tests.asl.curated import curated
 from tests.asl.generated import pipeline_of
 
 
@@ -170,3 +172,37 @@ def test_over_a_limit_is_an_error_with_a_hint(assets, partitioned, code):
 def test_payloads_grow_with_assets_not_with_rows():
     one, many = (payload_bytes(pipeline_of({f"a{i}": [] for i in range(n)})) for n in (1, 60))
     assert one < many < 400_000
+
+
+def test_a_curated_runs_summary_grows_with_its_partition_columns():
+    _, asset = curated_nodes(curated())
+
+    def by(count):
+        columns = tuple(PartitionBy(f"p{number}") for number in range(count))
+        wide = replace(asset, destination=replace(asset.destination, partition_by=columns))
+        return replace(curated(), assets=(wide,))
+
+    record = 200 * 1024 + 512
+    assert payload_bytes(by(1)) == payload_bytes(by(2)) == record
+    assert payload_bytes(by(6)) > record
+    assert payload_bytes(by(9)) - payload_bytes(by(8)) == 2 * 100 * (2 + 2 + 256)
+
+
+def looping(back):
+    again = Rule(condition="$tries < 3", next="b", back=back)
+    return (
+        Pass(name="a", next="b"),
+        Pass(name="b", next="c"),
+        Choice(name="c", rules=(again,), default="d"),
+        Succeed(name="d"),
+    )
+
+
+def test_a_way_back_counts_as_often_as_it_may_be_gone():
+    assert history_events(looping(1)) == 4 * 2 + 2 * 2
+    assert history_events(looping(3)) == 4 * 2 + 3 * 2 * 2
+
+
+def test_a_way_back_without_an_end_is_refused():
+    with pytest.raises(ValueError, match="leads back to itself, and no rule says how often"):
+        history_events(looping(0))

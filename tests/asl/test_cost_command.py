@@ -72,7 +72,10 @@ def test_an_assumption_changes_the_bill():
         ),
         (("cost", "ndjson_to_parquet", "--files", "0", "--size", "1MB"), "0.0 is not in the range"),
         ((*NDJSON, "--per", "fortnight"), "'fortnight' is not one of"),
-        ((*NDJSON, "--assume", "luck=1"), "there is no 'luck' to assume; there are curation_s3_reads_per_file"),
+        (
+            (*NDJSON, "--assume", "luck=1"),
+            "there is no 'luck' to assume; there are curation_s3_reads_per_file",
+        ),
         (("cost", "ndjson_to_parquet", "--files", "1"), "Missing option '--size'"),
     ],
 )
