@@ -18,7 +18,14 @@ from aws_runtime.records import Places
 _REASON = "reason.json"
 #: Reasons that the other files of a unit have no part in.
 _OF_ONE_FILE = frozenset(
-    {"CorruptFile", "EncryptedFile", "NotParquet", "PartitionContradicted", "UnknownLogicalType"}
+    {
+        "CorruptFile",
+        "EncryptedFile",
+        "InexactNumbers",
+        "NotParquet",
+        "PartitionContradicted",
+        "UnknownLogicalType",
+    }
 )
 _BASENAME_BYTES = 200
 

@@ -23,6 +23,8 @@ from aws_runtime.formats import parquet
 from aws_runtime.formats.parquet_pages import verify_pages
 from aws_runtime.partitions import HIVE_NULL
 
+_UNSIGNED = {"UTINYINT": "uint8", "USMALLINT": "uint16", "UINTEGER": "uint32", "UBIGINT": "uint64"}
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -38,7 +40,7 @@ def open_files(connection: Any, files: Sequence[InputFile], contract: Contract) 
     Raises:
         RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile; PartitionContradicted where a
             file's column says something else than its folder; TypesDiffer where the files of one unit
-            have types of one column that no type holds, or that holds other numbers.
+            have types of one column that no type holds; InexactNumbers where it holds other numbers.
     """
     found = [_open(connection, file, contract) for file in files]
     if len(found) > 1:
@@ -107,7 +109,10 @@ def _check_mixed(connection: Any, opened: Sequence[Opened], contract: Contract) 
 
 
 def _kind(given: str | None) -> DataType | None:
-    return None if given is None else data_type(duckdb.sqltype(given))
+    if given is None:
+        return None
+    # Contracts store unsigned integers as wider signed ones, so types of frames have no name for them.
+    return DataType(_UNSIGNED[given]) if given in _UNSIGNED else data_type(duckdb.sqltype(given))
 
 
 @contextmanager

@@ -54,8 +54,8 @@ def check_greatest(column: str, kind: DataType, greatest: Decimal | int | None, 
         uri: The file.
 
     Raises:
-        RejectedFile: TypesDiffer.
+        RejectedFile: InexactNumbers.
     """
     if greatest is not None and Decimal(greatest).scaleb(kind.scale or 0) > most:
         what = f"{column} is {kind} here and a float in other files of the run, which holds no {greatest}"
-        raise RejectedFile("TypesDiffer", f"{what}: send this file by itself", uri)
+        raise RejectedFile("InexactNumbers", f"{what}: send this file by itself", uri)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_runtime.contract import Contract
+from aws_runtime.contract import Contract, DataType
 from aws_runtime.engines import SOURCE_ROW, SOURCE_URI, InputFile
-from aws_runtime.engines.spark_dialect import SPARK, type_name
+from aws_runtime.engines.mixed_types import at_risk, check_greatest
+from aws_runtime.engines.spark_dialect import SPARK, data_type, type_name
 from aws_runtime.engines.spark_files import groups, in_s3, shown_path, spark_path
 from aws_runtime.engines.spark_json import SOURCE_ERROR, SOURCE_TEXT
 from aws_runtime.errors import RejectedFile
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 quote = SPARK.quote
+_PATH, _KEY = "__path", "__key"
+#: Files that are known by a map; more are joined.
+_IN_A_MAP = 64
 _HIDDEN = (SOURCE_ROW, SOURCE_URI, SOURCE_ERROR, SOURCE_TEXT)
 
 
@@ -37,8 +41,8 @@ def read_parquet(
         ignore: Whether to pass over pages that cannot be read, to find out where they are.
 
     Raises:
-        RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName; PartitionContradicted
-            and TypesDiffer of files in Hive folders.
+        RejectedFile: EmptyFile, EncryptedFile, NotParquet, CorruptFile, HiddenName; PartitionContradicted,
+            TypesDiffer and InexactNumbers of several files.
     """
     from py4j.protocol import Py4JJavaError  # noqa: PLC0415 - the compiler has no pyspark
     from pyspark.errors import AnalysisException  # noqa: PLC0415 - the compiler has no pyspark
@@ -58,12 +62,14 @@ def read_parquet(
     reader = reader.option("ignoreCorruptFiles", str(ignore).lower())
     # Spark shows a file's path URL-encoded, but for the plus sign.
     name = f.expr("url_decode(replace(_metadata.file_path, '+', '%2B'))")
-    known = f.create_map(*(f.lit(part) for pair in names.items() for part in pair))
     position = f.expr("_metadata.row_index + 1").alias(SOURCE_ROW)
 
     def read(paths: Sequence[str], *, merge: bool) -> DataFrame:
         merged = reader.option("mergeSchema", str(merge).lower())
-        return merged.parquet(*paths).select("*", position, known[name].alias(SOURCE_URI), *hidden)
+        frame = _looked_up(
+            merged.parquet(*paths).select("*", position, name.alias(_PATH)), _PATH, names, SOURCE_URI
+        )
+        return frame.drop(_PATH).select("*", *hidden)
 
     try:
         if len(files) == 1 and not files[0].partition:
@@ -116,6 +122,7 @@ def _in_folders(files: Sequence[InputFile], read: Callable[..., DataFrame], cont
         frames = [read([spark_path(file.path) or file.path], merge=False) for file in files]
         for frame, file in zip(frames, files, strict=True):
             _check_folder(frame, file)
+        _check_mixed(frames, files, contract)
     # What else a file holds is not read: types that differ there are nobody's fault.
     wanted = {*(c.name for c in contract.columns), *names, *_HIDDEN}
     frames = [frame.select(*(quote(n) for n in frame.columns if n in wanted)) for frame in frames]
@@ -133,11 +140,38 @@ def _with_folders(frame: DataFrame, files: Sequence[InputFile], names: AbstractS
         values = {
             file.uri: value for file in files if (value := file.partition.get(name, HIVE_NULL)) != HIVE_NULL
         }
-        told = f.create_map(*(f.lit(part) for pair in values.items() for part in pair)) if values else None
-        frame = frame.withColumn(
-            name, f.expr("CAST(NULL AS STRING)") if told is None else told[f.col(SOURCE_URI)]
-        )
+        if values:
+            frame = _looked_up(frame, SOURCE_URI, values, name)
+        else:
+            frame = frame.withColumn(name, f.expr("CAST(NULL AS STRING)"))
     return frame
+
+
+def _looked_up(frame: DataFrame, key: str, values: Mapping[str, str], name: str) -> DataFrame:
+    """Add a column of what is known by another one; Spark looks a map through from its beginning for each row."""
+    from pyspark.sql import functions as f  # noqa: PLC0415 - the compiler has no pyspark
+
+    if len(values) <= _IN_A_MAP:
+        told = f.create_map(*(f.lit(part) for pair in values.items() for part in pair))
+        return frame.withColumn(name, told[f.col(key)])
+    table = frame.sparkSession.createDataFrame(
+        list(values.items()), f"{quote(_KEY)} STRING, {quote(name)} STRING"
+    )
+    return frame.join(f.broadcast(table), f.col(key) == f.col(_KEY), "left").drop(_KEY)
+
+
+def _check_mixed(frames: Sequence[DataFrame], files: Sequence[InputFile], contract: Contract) -> None:
+    """Refuse numbers that would change where their column is a float in other files."""
+    for column in contract.columns:
+        kinds = [
+            data_type(frame.schema[column.name].dataType) if column.name in frame.columns else None
+            for frame in frames
+        ]
+        for position, most in at_risk(kinds).items():
+            kind = kinds[position] or DataType("")
+            exact = f"CAST({quote(column.name)} AS DECIMAL(38, {kind.scale or 0}))"
+            greatest = frames[position].selectExpr(f"max(abs({exact}))").collect()[0][0]
+            check_greatest(column.name, kind, greatest, most, files[position].uri)
 
 
 def _check_folder(frame: DataFrame, file: InputFile) -> None:
