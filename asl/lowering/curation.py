@@ -7,6 +7,7 @@ steps, and the failure path, is `curation_run.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from asl import names
@@ -29,6 +30,11 @@ REJECTIONS = "Tell of rejected files"
 CHOOSE, TRANSFORMED = "Choose a processor", "Is it transformed?"
 CHECK, CHECKED = "Validate output", "Is the output valid?"
 LOAD = "Load"
+#: Of merge and scd2: the partitions that the transform has read are others now.
+CHANGED, MERGES = "May it merge again?", "$merges"
+#: How often a run is transformed again for that. Of runs that meet in one partition one wins each time, so
+#: this many more may meet there.
+MOST_MERGES = 5
 
 #: What runs a variant, as states name it.
 PLACES = {"lambda": "Lambda", "glue_pyspark": "Glue PySpark", "glue_sql": "Glue SQL"}
@@ -58,6 +64,7 @@ def states(pipeline: Pipeline) -> tuple[State, ...]:
         *_checking(pipeline),
         *curation_delta.writing(pipeline, _KIND, _SMALL, BUSY, LOAD),
         _load(pipeline),
+        _changed(),
         *curation_run.ending(pipeline),
         *curation_run.failing(pipeline),
     )
@@ -84,7 +91,7 @@ def _validating(pipeline: Pipeline) -> tuple[State, ...]:
         "validate",
         VALIDATE,
         f"{{'execution': {EXECUTION}, 'event_time': {TIME}, 'input': {EVENT}}}",
-        assign={JOB[1:]: expression(_ANSWER)},
+        assign={JOB[1:]: expression(_ANSWER), MERGES[1:]: 0},
         catch=catch("validate"),
         comment="Judges files by their footers; stages the good ones, rejects the others",
         next=VALIDATED,
@@ -233,7 +240,21 @@ def _load(pipeline: Pipeline) -> Task:
         f"{{'job': {JOB}, 'record': {RUN}.record}}",
         assign={LOADED[1:]: expression(_ANSWER)},
         retry=(BUSY, *((STILL_LOADING,) if waits else ()), *transient(lambda_invoke.INTEGRATION)),
-        catch=catch("load"),
+        catch=(
+            *(replace(each, errors=("TableChanged",), next=CHANGED) for each in catch("load")),
+            *catch("load"),
+        ),
         comment="Publishes the staged files, registers them, loads warehouses",
         next=SUM_UP,
     )
+
+
+def _changed() -> Choice:
+    """Lead a run whose partitions another one has replaced back to its transform; nothing was published."""
+    again = Rule(
+        condition=f"{MERGES} < {MOST_MERGES}",
+        next=CHOOSE,
+        assign={MERGES[1:]: expression(f"{MERGES} + 1")},
+        back=MOST_MERGES,
+    )
+    return Choice(name=CHANGED, rules=(again,), default=FAILED)

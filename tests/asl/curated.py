@@ -117,19 +117,22 @@ class World:
     Args:
         answers: What a function or job answers otherwise: of `validate`, `transform`, `check`, `load`; an
             exception is raised.
-        failing: States that fail, with their error.
+        failing: States that fail, with their error each time, or with the errors of their first calls.
         completed: Whether the run's item says so already.
     """
 
     answers: Mapping[str, Any] = field(default_factory=dict)
-    failing: Mapping[str, StatesError] = field(default_factory=dict)
+    failing: Mapping[str, StatesError | list[StatesError]] = field(default_factory=dict)
     completed: bool = False
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def __call__(self, name: str, resource: str, arguments: Any) -> Any:
         self.calls.append((name, arguments))
-        if name in self.failing:
-            raise self.failing[name]
+        fault = self.failing.get(name)
+        if isinstance(fault, list):
+            fault = fault.pop(0) if fault else None
+        if fault is not None:
+            raise fault
         if resource.endswith("lambda:invoke"):
             return {"Payload": self._function(arguments["FunctionName"])}
         if resource.endswith("dynamodb:updateItem"):

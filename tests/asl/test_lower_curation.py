@@ -95,6 +95,17 @@ def test_a_run_by_hand_is_tracked_by_its_own_name_whatever_its_input(given_input
     assert kept == given_input if isinstance(given_input, str) else json.loads(kept) == given_input
 
 
+@pytest.mark.parametrize(("others", "ends"), [(1, "SUCCEEDED"), (5, "SUCCEEDED"), (6, "FAILED")])
+def test_a_merge_that_another_run_was_faster_than_is_transformed_again(others, ends):
+    execution, world = run(failing={"Load": [StatesError("TableChanged", "{}")] * others})
+    assert execution.status == ends
+    transforms = [name for name, _ in world.calls if name.startswith("Transform")]
+    assert len(transforms) == min(others, 5) + 1
+    assert [name for name, _ in world.calls].count("Load") == min(others, 5) + 1
+    if ends == "FAILED":
+        assert world.told("Alert")["code"] == "TableChanged"
+
+
 def test_a_run_that_is_resumed_has_the_identity_of_the_first():
     execution, world = run({**EVENT, "resume": "run-0"})
     assert world.asked("Track started")["Key"] == {"file_id": {"S": "landing-1/in/_SUCCESS#v.1"}}
