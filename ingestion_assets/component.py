@@ -191,6 +191,14 @@ def _pipeline(place: _Place, own: Attributes, config: Config) -> Pipeline:
     dataset = config.dataset or own.name
     curated = "".join(word.capitalize() for word in dataset.split("_"))
     contract = _contract(place, "columns", curated, own.columns)
+    for key, known in (("columns", own.columns), ("source_columns", own.source_columns or own.columns)):
+        for name in config.required_partitions:
+            if name not in known:
+                raise place.wrong(
+                    f"required_partitions: {name!r} is not in {key}",
+                    "required_partitions",
+                    hint="Add it there",
+                )
     landed_columns = own.source_columns or {
         name: {**_plain(given), "nullable": name not in config.required_partitions}
         for name, given in own.columns.items()

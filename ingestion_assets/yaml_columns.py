@@ -87,6 +87,9 @@ CHECKS = tuple(
 )
 
 
+_UNCHECKED = YamlColumn("string")
+
+
 def column_of(name: str, given: Any) -> YamlColumn:
     """Read a column: its type alone, or an object with more.
 
@@ -171,7 +174,7 @@ def _checks(name: str, column: YamlColumn) -> Iterator[Any]:
 
     for check in CHECKS:
         value = getattr(column, check)
-        if value is None or (value in ((), "", {}) and not isinstance(value, bool)):
+        if value == getattr(_UNCHECKED, check):
             continue
         make = getattr(pa.Check, check)
         try:

@@ -11,10 +11,11 @@ import narwhals as nw
 import pandera.polars as pa
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ingestion_assets as ia
+from asl import declarations
 from asl.compiler import compile_pipelines
 from ingestion_assets.as_is import as_is
 from ingestion_assets.component import FILE, pipelines_of_yaml
@@ -181,6 +182,7 @@ def test_the_stock_transform_changes_nothing():
         ("express: boolean", "express: 7", 14, "columns.express: expected a type or an object, got int"),
         ("2020-01-01", "yesterday", 15, "columns.dt.ge: 'yesterday' is no date; write 2024-07-01"),
         ("ge: 0,", "ge: heavy,", 12, "Shipments.weight_kg has the check"),
+        ("ge: 0,", "ge: '',", 12, "Shipments.weight_kg has the check"),
         ("min_rows: 1,", "min_row: 1,", 18, "dq_rules: unknown key 'min_row'"),
         ("0.5", "50", 18, "dq_rules.max_null_pct: 50 is no share between 0 and 1; 5 % is 0.05"),
         ("processor_type: auto", "processor_type: spark", 19, "processor_type: 'spark' is none of"),
@@ -188,6 +190,8 @@ def test_the_stock_transform_changes_nothing():
         ("  output_format: parquet", "  sql: no.sql", 20, "sql: there is no file no.sql beside defs.yaml"),
         ("depot: {type", "dt: {type", 16, "the key 'dt' is there twice"),
         ("columns:\n", "columns: [\n", 12, "this is no YAML"),
+        ("[dt, depot]\n  col", "[dt, day]\n  col", 9, "required_partitions: 'day' is not in columns"),
+        ("    express: boolean", "    7: boolean", 14, "columns: 7 is no text; write it in quotes"),
         ("decimal(10,2)", "decimal(40,2)", 13, "columns.fee.type: decimal(40,2) has not 1 to 38 digits"),
     ],
 )
@@ -261,3 +265,51 @@ def test_what_is_no_yaml_is_said(text):
 def test_paths_of_messages():
     assert keys_of("steps[0].cast.dt: 'x' is no type") == ("steps", 0, "cast", "dt")
     assert keys_of("Attributes: missing key") == ("Attributes",)
+
+
+def _paths(value, path=()):
+    """Yield the path of everything in a document."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from _paths(inner, (*path, key))
+
+
+GIVEN = documents(SHIPMENTS)[0].data["attributes"]
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 10**20),
+    st.floats(),
+    st.sampled_from(["", "é", "dt", "int64", "a/b", "{{ env.X }}", "2024-07-01"]),
+    st.lists(st.sampled_from(["dt", "", 7, None]), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["type", "ge", "dt", "", "rename"]), st.sampled_from(["string", 7, None]), max_size=2
+    ),
+)
+
+
+@given(st.sampled_from(sorted(_paths(GIVEN), key=str)), ODD)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_said_wrongly_is_one_line(tmp_path, path, odd):
+    import copy  # noqa: PLC0415 - only here
+
+    import yaml  # noqa: PLC0415 - as above
+
+    changed = {"type": "ingestion_assets.dagster_defs.CuratedPipeline", "attributes": copy.deepcopy(GIVEN)}
+    inner = changed
+    for key in ("attributes", *path[:-1]):
+        inner = inner[key]
+    if path:
+        inner[path[-1]] = odd
+    else:
+        changed["attributes"] = odd
+    text = yaml.safe_dump(changed, sort_keys=False, allow_unicode=True)
+    said = None
+    try:
+        declarations.check(read(tmp_path, text))
+    except CompileError as error:
+        said = error
+    # Nothing but a CompileError, and that in one line of this file.
+    assert said is None or ("\n" not in str(said) and said.where.file.endswith(FILE))
+    assert said is None or 1 <= said.where.line <= len(text.split("\n"))
