@@ -10,20 +10,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from botocore.exceptions import ClientError
-
-from aws_runtime import storage
-from aws_runtime.codec import decode, encode
+from aws_runtime import documents, storage
 
 #: A conditional write fails only because another one succeeded, so this many in a row is a fault.
 ATTEMPTS = 100
-#: 409: another write of the same key was under way.
-_LOST = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict", "404", "NoSuchKey"})
 #: Sequencers are hexadecimal texts; the shorter of two is filled up with zeros on its right.
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 _SEQUENCER_DIGITS = 64
@@ -120,7 +113,7 @@ def publish(at: Place, run: Run, files: Iterable[str], upload: Callable[[], None
 
 def is_replaced(uri: str, stem: str) -> bool:
     """Whether another run than that of `stem` owns the publication record at `uri`."""
-    found = _read(uri)
+    found = documents.read(Publication, uri)
     return found is not None and found[0].owner.stem != stem
 
 
@@ -128,7 +121,7 @@ def _withdraw(uri: str, run: Run, files: Iterable[str]) -> None:
     """Delete `files` and whatever else the record knows of `run`, then strike it off the record."""
     mine = set(files)
     for _ in _attempts(uri):
-        found = _read(uri)
+        found = documents.read(Publication, uri)
         unsettled = found[0].unsettled.get(run.stem) if found else None
         if unsettled is not None:
             mine.update(unsettled.files)
@@ -138,7 +131,7 @@ def _withdraw(uri: str, run: Run, files: Iterable[str]) -> None:
             return
         publication, etag = found
         others = {stem: one for stem, one in publication.unsettled.items() if stem != run.stem}
-        if _write(uri, replace(publication, unsettled=others), etag) is not None:
+        if documents.write(uri, replace(publication, unsettled=others), etag) is not None:
             return
 
 
@@ -147,18 +140,18 @@ def _claim(at: Place, run: Run, wanted: tuple[str, ...]) -> tuple[Publication, s
     uri = at.uri
     # Most files are new: the first write asks for no read.
     claim = Publication(run, wanted)
-    etag = _write(uri, claim, None)
+    etag = documents.write(uri, claim, None)
     for _ in _attempts(uri):
         if etag is not None:
             return claim, etag
-        found = _read(uri)
+        found = documents.read(Publication, uri)
         if found is None:
-            etag = _write(uri, claim, None)
+            etag = documents.write(uri, claim, None)
             continue
         if run.precedes(found[0].owner):
             return None
         claim = _taken_over(found[0], run, wanted, at.prefixes)
-        etag = _write(uri, claim, found[1])
+        etag = documents.write(uri, claim, found[1])
     raise AssertionError  # `_attempts` raises before
 
 
@@ -183,13 +176,13 @@ def _taken_over(
 def _settle(uri: str, held: Publication, etag: str) -> bool:
     """Delete what is stale; returns whether the run still owns the record after all was written."""
     storage.delete_all(held.stale)
-    now = (held, etag) if held.stale else _read(uri)
+    now = (held, etag) if held.stale else documents.read(Publication, uri)
     for _ in _attempts(uri):
         if now is None or now[0].owner.stem != held.owner.stem:
             return False
-        if not now[0].stale or _write(uri, replace(now[0], stale=()), now[1]) is not None:
+        if not now[0].stale or documents.write(uri, replace(now[0], stale=()), now[1]) is not None:
             return True
-        now = _read(uri)
+        now = documents.read(Publication, uri)
     raise AssertionError  # `_attempts` raises before
 
 
@@ -205,31 +198,3 @@ def order(run: Run) -> tuple[str, str, str]:
 def _attempts(uri: str) -> Iterator[int]:
     yield from range(ATTEMPTS)
     raise PublicationContendedError(f"{uri} was changed by others {ATTEMPTS} times in a row")
-
-
-def _read(uri: str) -> tuple[Publication, str] | None:
-    bucket, key = storage.parse_uri(uri)
-    try:
-        answer = storage.s3().get_object(Bucket=bucket, Key=key)
-        body = answer["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-            return None
-        raise
-    return decode(Publication, json.loads(body)), answer["ETag"]
-
-
-def _write(uri: str, publication: Publication, etag: str | None) -> str | None:
-    """Write over the record with `etag`, or where there is none; returns the new ETag, None when it lost."""
-    bucket, key = storage.parse_uri(uri)
-    condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-    body = json.dumps(encode(publication), sort_keys=True, separators=(",", ":")).encode()
-    try:
-        answer = storage.s3().put_object(
-            Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _LOST:
-            return None
-        raise
-    return str(answer["ETag"])

@@ -6,13 +6,10 @@ asked for is none of them. A marker (`_SUCCESS`) stands for all files below its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
-from aws_runtime import storage
+from aws_runtime import documents, storage
 from aws_runtime.curation.job import Job
 from aws_runtime.errors import RejectedFile
 from aws_runtime.events import S3Object
@@ -21,9 +18,6 @@ from aws_runtime.events import S3Object
 MOST_FILES = 10_000
 #: Codes of a file that is not there to be read.
 GONE = frozenset({"ObjectDeleted", "ObjectReplaced"})
-#: A conditional write that another one has preceded, or met.
-#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-_LOST = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 
 
 class TooManyFilesError(Exception):
@@ -107,16 +101,8 @@ def owner(job: Job, item: S3Object) -> str:
     Two runs may take the same file: an event comes twice, or a run is started by hand meanwhile. Whose
     note of it is written first has it, for good, so that its rows come once.
     """
-    uri = _note(job, item)
-    bucket, key = storage.parse_uri(uri)
-    body = json.dumps({"job_id": job.id, "uri": item.identity.uri, "version": item.identity.version})
-    try:
-        storage.s3().put_object(
-            Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json", IfNoneMatch="*"
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _LOST:
-            raise
+    note = {"job_id": job.id, "uri": item.identity.uri, "version": item.identity.version}
+    if documents.write(_note(job, item), note, None) is None:
         return known_owner(job, item) or owner(job, item)
     return job.id
 

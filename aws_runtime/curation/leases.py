@@ -9,24 +9,19 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from aws_runtime import storage
-from aws_runtime.codec import decode, encode
+from aws_runtime import documents, storage
+from aws_runtime.codec import decode
 
 #: A function ends after fifteen minutes, so the holder of an older lease is dead; five are for clocks.
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 LEASE = timedelta(minutes=20)
 #: A conditional write fails only because another one succeeded, so this many in a row is a fault.
 ATTEMPTS = 100
-#: 409: another write of the same key was under way.
-_LOST = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict", "404", "NoSuchKey"})
 
 
 class PartitionsBusy(Exception):  # noqa: N818 - the state machine retries by this name
@@ -141,7 +136,7 @@ def held(runs: str, job_id: str, folders: list[str]) -> dict[str, Lease]:
 
     def read(folder: str) -> Lease | None:
         uri = place(runs, folder)
-        found = _read(uri)
+        found = documents.read(Record, uri)
         mine = found is not None and found[0].holder is not None and found[0].holder.job_id == job_id
         return Lease(uri, *found) if found is not None and mine else None
 
@@ -159,7 +154,7 @@ def release(lease: Lease, *, rank: str = "", died: bool = False) -> None:
     """
     record = lease.record
     left = (*record.unsettled, record.holder) if died and record.holder else record.unsettled
-    _write(
+    documents.write(
         lease.uri, replace(record, holder=None, unsettled=left, newest=max(record.newest, rank)), lease.etag
     )
 
@@ -172,7 +167,7 @@ def read_commit(uri: str) -> Committed | None:
 
 def _claim(uri: str, folder: str, mine: Holder) -> Lease | PartitionsBusy:
     for _ in range(ATTEMPTS):
-        record, etag = _read(uri) or (Record(folder), None)
+        record, etag = documents.read(Record, uri) or (Record(folder), None)
         other = record.holder if record.holder and record.holder.job_id != mine.job_id else None
         if other and datetime.fromisoformat(other.until) > now():
             return PartitionsBusy(
@@ -180,7 +175,7 @@ def _claim(uri: str, folder: str, mine: Holder) -> Lease | PartitionsBusy:
             )
         left = (*record.unsettled, *((other,) if other else ()))
         taken = replace(record, holder=mine, unsettled=left)
-        written = _write(uri, taken, etag)
+        written = documents.write(uri, taken, etag)
         if written is not None:
             return Lease(uri, taken, written)
     return PartitionsBusy(f"{uri} was changed by others {ATTEMPTS} times in a row")
@@ -199,31 +194,3 @@ def _settled(lease: Lease) -> Lease:
             storage.delete_all(commit.gone[record.folder])
             newest = max(newest, commit.rank)
     return replace(lease, record=replace(record, newest=newest, unsettled=()))
-
-
-def _read(uri: str) -> tuple[Record, str] | None:
-    bucket, key = storage.parse_uri(uri)
-    try:
-        answer = storage.s3().get_object(Bucket=bucket, Key=key)
-        body = answer["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-            return None
-        raise
-    return decode(Record, json.loads(body)), answer["ETag"]
-
-
-def _write(uri: str, record: Record, etag: str | None) -> str | None:
-    """Write over the record with `etag`, or where there is none; returns the new ETag, None when it lost."""
-    bucket, key = storage.parse_uri(uri)
-    condition: dict[str, Any] = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-    body = json.dumps(encode(record), sort_keys=True, separators=(",", ":")).encode()
-    try:
-        answer = storage.s3().put_object(
-            Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _LOST:
-            return None
-        raise
-    return str(answer["ETag"])
