@@ -255,15 +255,15 @@ def _plain(given: Any) -> dict[str, Any]:
 
 
 def _contract(place: _Place, key: str, name: str, columns: Mapping[str, Any]) -> type[Any]:
+    for column in columns:
+        if not isinstance(column, str):
+            raise place.wrong(f"{key}: {column!r} is no text; write it in quotes", key, str(column))
     try:
         read = {each: column_of(each, given) for each, given in columns.items()}
         model = model_of(name, read, f"Columns of {place.file.name}.", place.where(key))
     except ColumnError as error:
         said = str(error)
         raise place.wrong(f"{key}.{said}", key, *keys_of(said)) from None
-    for column in columns:
-        if not isinstance(column, str):
-            raise place.wrong(f"{key}: {column!r} is no text; write it in quotes", key, str(column))
     try:
         lower_contract(model, place.where(key))
     except CompileError as error:
