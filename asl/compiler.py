@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from asl import declarations
-from asl.compiled import ON_GLUE, ON_GLUE_SQL, CompiledAsset, CompiledPipeline
+from asl.compiled import ON_GLUE, ON_GLUE_SQL, CompiledAsset, CompiledPipeline, CompiledStep
 from asl.declared_completed import unknown_upstreams
+from asl.declared_curation import check_against
 from asl.emit import cloudformation
 from asl.emit import export as exporting
 from asl.emit.budget import budget
@@ -31,6 +32,7 @@ from asl.provision import provision
 from asl.variants import is_function, runner_id, variants
 from aws_runtime.engines import load_engine
 from ingestion_assets.asset import IngestionAsset
+from ingestion_assets.curation_plan import declared_of
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipeline import Pipeline
 from ingestion_assets.plan import asset_plan
@@ -109,8 +111,13 @@ def _pipeline(pipeline: Pipeline) -> CompiledPipeline:
         budget=budget(pipeline, machine, spelled.definition),
         permissions=machine_permissions(machine),
         assets=tuple(item for asset in pipeline.assets for item in _named(pipeline, asset)),
-        steps=curation_steps(pipeline) if pipeline.curation else (),
+        steps=_steps(pipeline) if pipeline.curation else (),
     )
+
+
+def _steps(pipeline: Pipeline) -> tuple[CompiledStep, ...]:
+    check_against(pipeline, declared_of(pipeline))
+    return curation_steps(pipeline)
 
 
 def _named(pipeline: Pipeline, asset: IngestionAsset) -> tuple[CompiledAsset, ...]:

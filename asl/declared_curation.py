@@ -7,8 +7,9 @@ machine can be made of.
 from __future__ import annotations
 
 from asl.where import at
-from aws_runtime.curation import steps
 from aws_runtime.curation.config import ConfigError, parse
+from aws_runtime.curation.config_checks import check_dataset, check_declared, check_table
+from aws_runtime.curation.declared import Declared
 from ingestion_assets.asset import IngestionAsset
 from ingestion_assets.curation import Curation, declared_defaults
 from ingestion_assets.curation_plan import curated_nodes
@@ -28,6 +29,7 @@ def check_curation(pipeline: Pipeline) -> None:
     if pipeline.curation is None:
         return
     _check_shape(pipeline)
+    _check_crawler(pipeline)
     _check_partitions(pipeline)
     _check_defaults(pipeline, pipeline.curation)
 
@@ -82,6 +84,17 @@ def _check_shape(pipeline: Pipeline) -> None:
         )
 
 
+def _check_crawler(pipeline: Pipeline) -> None:
+    if pipeline.catalog.crawler is not None:
+        raise CompileError(
+            "ASL048",
+            at(pipeline),
+            f"nothing would start the crawler {pipeline.catalog.crawler!r}: a curated pipeline's load registers "
+            "its partitions itself",
+            "Leave Catalog(crawler=…) out",
+        )
+
+
 def _check_partitions(pipeline: Pipeline) -> None:
     _, asset = curated_nodes(pipeline)
     for by in asset.destination.partition_by:
@@ -98,21 +111,38 @@ def _check_defaults(pipeline: Pipeline, curation: Curation) -> None:
     source, asset = curated_nodes(pipeline)
     layer = declared_defaults(source, asset, curation.defaults)
     try:
-        steps.check(parse(layer).steps)
+        parse(layer)
     except ConfigError as error:
-        what, hint = _one(str(error))
-        raise CompileError("ASL049", at(pipeline), f"Curation(defaults=…): {what}", hint) from None
-    for key, known in (
-        ("source_bucket", source.bucket.name),
-        ("target_bucket", asset.destination.bucket.name),
-    ):
-        if layer[key] not in (source.bucket.name, asset.destination.bucket.name):
+        raise _wrong(pipeline, error) from None
+    buckets = (source.bucket.name, asset.destination.bucket.name)
+    for key, known in zip(("source_bucket", "target_bucket"), buckets, strict=True):
+        if layer[key] not in buckets:
             raise CompileError(
                 "ASL049",
                 at(pipeline),
                 f"Curation(defaults=…): {key}: {layer[key]!r} is no bucket of this pipeline",
                 f"Leave it out: it is {known!r}",
             )
+
+
+def check_against(pipeline: Pipeline, told: Declared) -> None:
+    """Check that the defaults can come true, now that the contracts are lowered.
+
+    Raises:
+        CompileError: ASL049.
+    """
+    try:
+        config = parse(told.defaults)
+        check_dataset(config.dataset)
+        check_declared(config, told)
+        check_table(config, told)
+    except ConfigError as error:
+        raise _wrong(pipeline, error) from None
+
+
+def _wrong(pipeline: Pipeline, error: ConfigError) -> CompileError:
+    what, hint = _one(str(error))
+    return CompileError("ASL049", at(pipeline), f"Curation(defaults=…): {what}", hint)
 
 
 def _one(message: str) -> tuple[str, str]:

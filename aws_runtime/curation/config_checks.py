@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from aws_runtime.curation import keyed
-from aws_runtime.curation.config import Config, ConfigError, WriteMode
+from aws_runtime.curation import delta_sql, keyed, steps
+from aws_runtime.curation.config import Config, ConfigError, TableFormat, WriteMode
 from aws_runtime.curation.declared import Declared
 
 #: Also a part of a parameter's name and of keys.
@@ -72,3 +72,33 @@ def _outputs(config: Config, told: Declared) -> Iterator[str]:
             yield f"dq_rules.completeness.{name}: the curated files are partitioned by {by}"
     if config.write_mode is WriteMode.OVERWRITE_PARTITIONS and not partitions:
         yield "write_mode: overwrite_partitions needs a destination with partitions"
+
+
+def check_table(config: Config, told: Declared) -> None:
+    """Check the built-in steps, and that rows can be written into the table as the write mode says.
+
+    Raises:
+        ConfigError: A step is none, or the table cannot take such rows.
+    """
+    steps.check(config.steps)
+    if config.table_format is TableFormat.FILES:
+        keyed.check(config.write_mode, config.keys, told.output_contract, told.partition_by)
+    else:
+        _check_delta(config, told)
+
+
+def _check_delta(config: Config, told: Declared) -> None:
+    if not told.delta:
+        raise ConfigError(
+            "table_format: the declaration says nothing of Delta tables; add delta=True to its Curation"
+        )
+    try:
+        delta_sql.check(
+            told.output_contract, config.write_mode, config.keys, [by.name for by in told.partition_by]
+        )
+    except delta_sql.DeltaWriteError as error:
+        raise ConfigError(f"table_format: {error}") from None
+    if config.write_mode is WriteMode.SCD2 and (told.redshift or told.snowflake):
+        raise ConfigError(
+            "write_mode: the history of a Delta table cannot be loaded into a warehouse; use merge"
+        )

@@ -16,17 +16,16 @@ from typing import Any
 from aws_runtime import storage
 from aws_runtime.codec import decode, encode
 from aws_runtime.contract import Contract
-from aws_runtime.curation import delta_sql, keyed, steps
+from aws_runtime.curation import keyed
 from aws_runtime.curation.config import (
     Config,
     ConfigError,
     TableFormat,
-    WriteMode,
     merged,
     parse,
     said_by,
 )
-from aws_runtime.curation.config_checks import check_dataset, check_declared
+from aws_runtime.curation.config_checks import check_dataset, check_declared, check_table
 from aws_runtime.curation.declared import Declared
 from aws_runtime.events import S3Object
 from aws_runtime.identity import parse_event_time
@@ -145,7 +144,7 @@ def open_job(
             raise ConfigError(f"dataset: the parameter of {dataset!r} cannot name another one")
         config = _resolved(parse(defaults, said, {**asked, "dataset": dataset}), told, environment)
         check_declared(config, told)
-        _check(config, told)
+        check_table(config, told)
     if arrived and arrived.bucket != config.source_bucket:
         raise ConfigError(
             f"source_bucket: the event tells of {arrived.bucket}, not of {config.source_bucket}"
@@ -233,28 +232,3 @@ def _resolved(config: Config, told: Declared, environment: Mapping[str, str]) ->
 
     found = {key: bucket(key) for key in ("source_bucket", "target_bucket")}
     return decode(Config, {**encode(config), **found})
-
-
-def _check(config: Config, told: Declared) -> None:
-    steps.check(config.steps)
-    if config.table_format is TableFormat.FILES:
-        keyed.check(config.write_mode, config.keys, told.output_contract, told.partition_by)
-    else:
-        _check_delta(config, told)
-
-
-def _check_delta(config: Config, told: Declared) -> None:
-    if not told.delta:
-        raise ConfigError(
-            "table_format: the declaration says nothing of Delta tables; add delta=True to its Curation"
-        )
-    try:
-        delta_sql.check(
-            told.output_contract, config.write_mode, config.keys, [by.name for by in told.partition_by]
-        )
-    except delta_sql.DeltaWriteError as error:
-        raise ConfigError(f"table_format: {error}") from None
-    if config.write_mode is WriteMode.SCD2 and (told.redshift or told.snowflake):
-        raise ConfigError(
-            "write_mode: the history of a Delta table cannot be loaded into a warehouse; use merge"
-        )
