@@ -35,6 +35,9 @@ ORDERS = Contract(
 )
 
 
+pytestmark = pytest.mark.local_aws
+
+
 @pytest.fixture
 def bucket(local_aws: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(load_delta, "load_declared", lambda: world.told(delta=True))

@@ -25,7 +25,7 @@ from aws_runtime.curation.delta_run import DeltaRun
 from aws_runtime.handlers import load_delta
 from aws_runtime.plan import AssetPlan, OutputPlan
 
-pytestmark = pytest.mark.sail
+pytestmark = [pytest.mark.sail, pytest.mark.local_aws]
 
 TOLD = world.told(delta=True)
 PLAN = AssetPlan("shop", "orders", "m:f", (), OutputPlan(TOLD.output_contract, TOLD.partition_by))
