@@ -134,7 +134,7 @@ def write_deliveries(
     broken = {(2 * at + 1) * files // (2 * len(BROKEN)): kind for at, kind in enumerate(BROKEN)}
     for index in range(files):
         day, region = FIRST_DAY + timedelta(days=index * days // files), REGIONS[index % len(REGIONS)]
-        made = list(_rows(rng, index * 1_000 + 1, rng.randint(*rows), unpriced))
+        made = list(_rows(rng, index * max(1_000, rows[1]) + 1, rng.randint(*rows), unpriced))
         content = [row for row, _ in made]
         if index in broken:
             dt, body = _broken(content, broken[index], day)
