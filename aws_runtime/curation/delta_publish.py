@@ -53,11 +53,13 @@ def _tagged(job: Job, file: AddedFile) -> Curated | None:
             return None
         raise
     version = head.get("VersionId")
+    # The log's values are in no order.
+    values = {name: file.partition.get(name) for name in job.partitions}
     return Curated(
         uri=file.uri,
         staged="",
         rows=file.rows or 0,
-        partition={name: HIVE_NULL if value is None else value for name, value in file.partition.items()},
+        partition={name: HIVE_NULL if value is None else value for name, value in values.items()},
         folder=f"{file.uri.rpartition('/')[0]}/",
         size=file.size,
         etag=head["ETag"].strip('"'),
