@@ -183,6 +183,7 @@ def upstream(prefix="second/"):
         made,
         sources=(replace(source, name="landed", format=ia.Parquet()),),
         assets=(curated,),
+        catalog=ia.Catalog(),
         curation=ia.Curation(),
     )
 

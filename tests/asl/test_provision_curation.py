@@ -12,7 +12,7 @@ from asl.checks.templates import check_template
 from asl.compiler import compile_pipelines
 from asl.emit.bundle import zipped
 from asl.emit.export import files
-from asl.resources import Bucket, CatalogTable, Function, GlueJob, Layer, Role
+from asl.resources import CatalogTable, Function, GlueJob, Layer, Role
 from aws_runtime.codec import decode
 from aws_runtime.curation.declared import Declared
 from aws_runtime.plan import AssetPlan
