@@ -91,8 +91,8 @@ def _listed(job: Job, folder: str) -> Iterator[S3Object]:
 
 
 def _ignored(below: str) -> bool:
-    """Whether a key is a folder's marker, or hidden as Hive and Spark hide: `_SUCCESS`, `_temporary/`."""
-    return not below or below.endswith("/") or any(part.startswith("_") for part in below.split("/"))
+    """Whether a key is a folder's marker, or hidden as Hive and Spark hide: `_temporary/x`, `.part.crc`."""
+    return not below or below.endswith("/") or any(part.startswith(("_", ".")) for part in below.split("/"))
 
 
 def owner(job: Job, item: S3Object) -> str:

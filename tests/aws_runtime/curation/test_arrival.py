@@ -73,7 +73,7 @@ def test_a_file_arrives_alone(account: None) -> None:
     assert world.keys(LANDING) == [EU, OTHER_DAY]
 
 
-@pytest.mark.parametrize("key", [f"{DAY}region=eu/", f"{DAY}_temporary/a.parquet"])
+@pytest.mark.parametrize("key", [f"{DAY}region=eu/", f"{DAY}_temporary/a.parquet", f"{DAY}.a.parquet.crc"])
 def test_what_readers_ignore_is_no_file(account: None, key: str) -> None:
     put(LANDING, key, b"")
     assert validate(opened(), arrived(key))["status"] == "empty"
