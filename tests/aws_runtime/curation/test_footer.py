@@ -173,6 +173,28 @@ def test_footers_that_contradict_themselves(name: str) -> None:
     assert said in reason
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"compression": "brotli"}, "column x is compressed by BROTLI; use zstd or snappy"),
+        (
+            {"use_dictionary": False, "column_encoding": {"x": "BYTE_STREAM_SPLIT"}},
+            "column x is encoded as BYTE_STREAM_SPLIT; use PLAIN",
+        ),
+    ],
+    ids=["brotli", "byte stream split"],
+)
+def test_compression_that_spark_on_glue_does_not_read(options: dict[str, Any], said: str) -> None:
+    code, reason = refused(written(pa.table({"x": [0.5, 1.5]}), **options))
+    assert code == "UnknownCompression"
+    assert said in reason
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd", "lz4"])
+def test_compression_that_both_read(compression: str) -> None:
+    assert footer(written(pa.table({"x": [0.5, 1.5]}), compression=compression)).rows == 2
+
+
 def test_a_hundred_thousand_columns_are_refused_by_the_first_bytes_of_the_footer() -> None:
     data = written(pa.table({f"c{n}": [n] for n in range(100_000)}), compression="none")
     asked: list[int] = []
