@@ -8,7 +8,6 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifier
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import tempfile
@@ -19,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, Schema, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from aws_runtime.contract import Contract
 from aws_runtime.curation import delta_rows
@@ -32,10 +31,9 @@ from aws_runtime.curation.delta_sql import (
     DeltaWriteError,
     check,
     check_rows,
-    delta_field,
-    table_columns,
     transaction_id,
 )
+from aws_runtime.curation.delta_table import Place, evolved, opened, storage_options
 from aws_runtime.curation.keyed import IS_CURRENT, VALID_FROM, VALID_TO
 from aws_runtime.engines import Limits
 from aws_runtime.engines.duckdb_dialect import quote, text, type_name
@@ -66,15 +64,26 @@ class DeltaCommit:
 class _Write:
     """One run into one table."""
 
-    table_uri: str
-    contract: Contract
-    mode: WriteMode
+    place: Place
     keys: Sequence[str]
-    partition_by: Sequence[str]
     job_id: str
     event_time: datetime
-    options: Mapping[str, str]
     ready: Callable[[], None]
+
+    @property
+    def table_uri(self) -> str:
+        """Where the table is."""
+        return self.place.uri
+
+    @property
+    def contract(self) -> Contract:
+        """Columns of the rows."""
+        return self.place.contract
+
+    @property
+    def partition_by(self) -> Sequence[str]:
+        """Partition columns."""
+        return self.place.partition_by
 
     @property
     def properties(self) -> CommitProperties:
@@ -120,9 +129,8 @@ def write_delta(
         DeltaWriteError: Rows or columns that do not fit, or other writers were faster each time.
     """
     check(contract, mode, keys, partition_by)
-    write = _Write(
-        table_uri.rstrip("/"), contract, mode, keys, partition_by, job_id, _utc(event_time), _options(), ready
-    )
+    place = Place(table_uri.rstrip("/"), contract, mode, partition_by, storage_options())
+    write = _Write(place, keys, job_id, _utc(event_time), ready)
     given = limits or _own_limits()
     with (
         tempfile.TemporaryDirectory(prefix="delta-", dir=given.spill_directory) as folder,
@@ -143,14 +151,14 @@ def _settled(rows: Any, write: _Write, count: int, sleep: Callable[[float], None
             pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE)
             sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
         try:
-            table = _table(write)
+            table = opened(write.place)
             if table.transaction_version(transaction_id(write.job_id)) is not None:
                 return DeltaCommit(table.version(), count, repeated=True)
-            added |= dict.fromkeys(_evolved(table, write))
+            added |= dict.fromkeys(evolved(table, write.place))
             write.ready()
             if count:
                 before = table.version()
-                _WRITERS[write.mode](rows, table, write)
+                _WRITERS[write.place.mode](rows, table, write)
                 if table.version() == before:
                     _remember(table, write)
             return DeltaCommit(table.version(), count, added_columns=tuple(added))
@@ -171,75 +179,8 @@ def _remember(table: DeltaTable, write: _Write) -> None:
 
 def read_delta(table_uri: str, sql: str = "SELECT * FROM t") -> Any:
     """Read a table back as a stream of Arrow batches; `sql` (DataFusion's) calls it `t`."""
-    table = DeltaTable(table_uri.rstrip("/"), storage_options=_options())
+    table = DeltaTable(table_uri.rstrip("/"), storage_options=storage_options())
     return QueryBuilder().register("t", table).execute(sql)
-
-
-def _table(write: _Write) -> DeltaTable:
-    """Open the table, or make it; two that make it at once get the same one."""
-    try:
-        return DeltaTable(write.table_uri, storage_options=dict(write.options))
-    except TableNotFoundError:
-        pass
-    fields = [delta_field(column) for column in table_columns(write.contract, write.mode)]
-    try:
-        DeltaTable.create(
-            write.table_uri,
-            Schema.from_json(json.dumps({"type": "struct", "fields": fields})),
-            mode="error",
-            partition_by=list(write.partition_by),
-            storage_options=dict(write.options),
-        )
-    except DeltaError:
-        # Made by another writer in between: then it opens.
-        return DeltaTable(write.table_uri, storage_options=dict(write.options))
-    return DeltaTable(write.table_uri, storage_options=dict(write.options))
-
-
-def _evolved(table: DeltaTable, write: _Write) -> list[str]:
-    """Add columns that the table lacks, and return their names.
-
-    Raises:
-        DeltaWriteError: A column is there with another type, or differs in case, or the partitions differ.
-    """
-    there = {field["name"]: field["type"] for field in json.loads(table.schema().to_json())["fields"]}
-    spelled = {name.lower(): name for name in there}
-    new = []
-    for column in table_columns(write.contract, write.mode):
-        wanted = delta_field(column)
-        if column.name not in there:
-            if column.name.lower() in spelled:
-                raise DeltaWriteError(
-                    f"{write.table_uri} has the column {spelled[column.name.lower()]!r}; {column.name!r} differs "
-                    "from it in case alone"
-                )
-            new.append(wanted)
-        elif _plain(there[column.name]) != _plain(wanted["type"]):
-            raise DeltaWriteError(
-                f"{write.table_uri}: the column {column.name!r} is {there[column.name]} there, and "
-                f"{wanted['type']} in {write.contract.name}; only added columns are taken up"
-            )
-    by = list(table.metadata().partition_columns)
-    if by != list(write.partition_by):
-        raise DeltaWriteError(
-            f"{write.table_uri} is partitioned by {by or 'nothing'}, not by {list(write.partition_by) or 'nothing'}"
-        )
-    if new:
-        schema = Schema.from_json(json.dumps({"type": "struct", "fields": new}))
-        table.alter.add_columns(list(schema.fields))
-        table.update_incremental()
-    return [str(field["name"]) for field in new]
-
-
-def _plain(kind: Any) -> Any:
-    """Return a type without nullability and metadata, which the contract holds."""
-    if not isinstance(kind, dict):
-        return kind
-    if kind["type"] == "array":
-        return ["array", _plain(kind["elementType"])]
-    if kind["type"] == "struct":
-        return ["struct", *([each["name"], _plain(each["type"])] for each in kind["fields"])]
-    return kind
 
 
 def _append(rows: Any, table: DeltaTable, write: _Write) -> None:
@@ -343,19 +284,6 @@ def _same(keys: Sequence[str]) -> str:
 
 def _utc(given: datetime) -> datetime:
     return given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given
-
-
-def _options() -> dict[str, str]:
-    """Return what deltalake does not take from the environment by itself.
-
-    Commits are conditional puts, which S3 has since 2024, so no lock table is needed.
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-    """
-    options = {"aws_conditional_put": "etag"}
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        options |= {"aws_endpoint": endpoint, "aws_allow_http": str(endpoint.startswith("http://")).lower()}
-    return options
 
 
 def _own_limits() -> Limits:
