@@ -246,7 +246,7 @@ def transaction(load: Load, dialect: Dialect) -> list[str]:
     run = f"{literal(load.table)}, {literal(load.job_id)}"
     at = f"{literal(load.run_at)}, {dialect.now}"
     result.append(f"{into} SELECT {run}, '', {at} FROM (SELECT 1 AS one) AS once WHERE NOT EXISTS ({known})")
-    if load.mode is LoadMode.OVERWRITE_PARTITIONS:
+    if load.mode is LoadMode.OVERWRITE_PARTITIONS and load.partition_by:
         result.append(f"{into} SELECT DISTINCT {run}, {PARTITION}, {at} FROM {STAGING}")
     return result
 

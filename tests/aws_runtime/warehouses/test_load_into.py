@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -236,6 +239,12 @@ def test_a_published_run_is_in_snowflake_too(
     assert [(one["kind"], one["table"]) for one in answer["warehouses"]] == [
         ("snowflake", "SHOP.PUBLIC.orders")
     ]
+
+
+def test_the_connector_is_imported_by_a_load_into_snowflake_alone() -> None:
+    code = "import sys, aws_runtime.handlers.load; sys.exit('snowflake.connector' in sys.modules)"
+    environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "shop"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_the_stage_stands_for_the_pipelines_staging(aws: None) -> None:

@@ -476,6 +476,9 @@ def test_the_same_job_twice_changes_nothing(postgres: Postgres, name: str) -> No
     postgres.loads(LOADS[name], row(1))
     postgres.loads(LOADS[name], row(1, amount="9"), row(7, amount="9"))
     assert table(postgres) == [(1, "1.50")]
+    with psycopg.connect(postgres.uri) as connection:
+        runs = connection.execute("SELECT job_id FROM ingestion_loads WHERE partition_name = ''").fetchall()
+    assert runs == [("job-1",)]
 
 
 def test_one_job_may_load_two_tables_of_a_schema(postgres: Postgres) -> None:

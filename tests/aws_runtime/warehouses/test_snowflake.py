@@ -319,6 +319,8 @@ def test_the_same_job_twice_changes_nothing(warehouse: Snowflake, name: str) -> 
     warehouse.loads(LOADS[name], row(1))
     warehouse.loads(LOADS[name], row(1, amount="9.00"), row(7, amount="9.00"))
     assert warehouse.table() == [(1, "1.50")]
+    runs = warehouse.execute("SELECT job_id FROM raw.ingestion_loads WHERE partition_name = ''")
+    assert sorted(runs) == [("",), ("job-1",)]
 
 
 @pytest.mark.fake_snowflake
