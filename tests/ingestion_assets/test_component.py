@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +19,12 @@ import ingestion_assets as ia
 from asl import declarations
 from asl.compiler import compile_pipelines
 from ingestion_assets.as_is import as_is
-from ingestion_assets.component import FILE, pipelines_of_yaml
+from ingestion_assets.component import CONFIGURED, FILE, OWN, pipelines_of_yaml
 from ingestion_assets.contract import lower_contract
 from ingestion_assets.errors import CompileError, Where
 from ingestion_assets.pipelines import discover
 from ingestion_assets.plan import asset_plan
+from ingestion_assets.yaml_columns import YamlColumn
 from ingestion_assets.yaml_lines import YamlError, documents, keys_of
 
 COMPONENTS = {pipeline.name: pipeline for pipeline in discover("tests.components")}
@@ -313,3 +315,9 @@ def test_whatever_is_said_wrongly_is_one_line(tmp_path, path, odd):
     # Nothing but a CompileError, and that in one line of this file.
     assert said is None or ("\n" not in str(said) and said.where.file.endswith(FILE))
     assert said is None or 1 <= said.where.line <= len(text.split("\n"))
+
+
+def test_the_page_has_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "component.md").read_text(encoding="utf-8")
+    keys = (*OWN, *CONFIGURED, *(each.name for each in fields(YamlColumn)))
+    assert [key for key in keys if not re.search(rf"`{key}(`|:)", page)] == []
