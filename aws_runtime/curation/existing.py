@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aws_runtime import storage
 from aws_runtime.codec import encode
-from aws_runtime.curation import keyed
+from aws_runtime.curation import keyed, leases
 from aws_runtime.curation.config import ConfigError, WriteMode
 from aws_runtime.curation.merging import Keyed, TableDiffers, folder_values, meet, touched
 from aws_runtime.engines import Engine, InputFile, WrittenFile
@@ -29,6 +29,8 @@ from aws_runtime.unit_run import DiskExhaustedError
 
 #: How often the files are listed anew when one is gone before it was read: another run is replacing them.
 ATTEMPTS = 3
+#: How often a partition is looked at until nobody takes or leaves it meanwhile.
+LOOKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,27 @@ def _found(merging: FilesMerging, incoming: Sequence[WrittenFile]) -> list[S3Obj
     bucket, prefix = storage.parse_uri(merging.write.table)
     partitions = touched(incoming, merging.plan.output.partition_by)
     folders = [(f"{prefix}{folder}", values) for folder, values in partitions.items()]
-    found = storage.each(lambda one: _listed(bucket, *one), folders) if folders else []
+    runs = f"s3://{bucket}/_runs/{merging.plan.pipeline}/"
+    found = storage.each(lambda one: _settled(runs, bucket, *one), folders) if folders else []
     items = [item for one in found for item in one]
     return storage.each(storage.describe, items) if items else []
+
+
+def _settled(runs: str, bucket: str, prefix: str, partition: dict[str, str]) -> list[S3Object]:
+    """Return the files of one partition that are its rows, also where a run is replacing them or has died of it.
+
+    Raises:
+        TableChanged: Others take the partition each time that it is looked at.
+    """
+    folder = f"s3://{bucket}/{prefix}"
+    before, _ = leases.hidden(runs, folder)
+    for _ in range(LOOKS):
+        there = _listed(bucket, prefix, partition)
+        after, hidden = leases.hidden(runs, folder)
+        if after == before:  # nobody has come or gone while it was listed
+            return [item for item in there if f"s3://{bucket}/{item.key}" not in hidden]
+        before = after
+    raise TableChanged(f"{folder} is being replaced all the time; start the run again")
 
 
 def _listed(bucket: str, prefix: str, partition: dict[str, str]) -> list[S3Object]:

@@ -159,6 +159,27 @@ def release(lease: Lease, *, rank: str = "", died: bool = False) -> None:
     )
 
 
+def hidden(runs: str, folder: str) -> tuple[str, frozenset[str]]:
+    """Return files of a partition that are no rows of its table: not committed yet, or replaced already.
+
+    Args:
+        runs: `s3://<bucket>/_runs/<pipeline>/`.
+        folder: URI of the partition's folder.
+
+    Returns:
+        What names the state of the record, and the URIs; some may not be there.
+    """
+    found = documents.read(Record, place(runs, folder))
+    if found is None:
+        return "", frozenset()
+    record, etag = found
+    files: set[str] = set()
+    for one in (*record.unsettled, *((record.holder,) if record.holder else ())):
+        commit = read_commit(one.committed)
+        files.update(one.files if commit is None else commit.gone.get(folder, ()))
+    return etag, frozenset(files)
+
+
 def read_commit(uri: str) -> Committed | None:
     """Read a run's commit; None before it."""
     found = storage.get_json(uri)

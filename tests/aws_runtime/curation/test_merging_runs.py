@@ -326,6 +326,33 @@ def test_a_load_that_is_cut_off_loses_and_doubles_nothing(*, after: bool) -> Non
             assert keys(CURATED, "_staging/") == []
 
 
+def test_what_a_dead_load_left_is_not_read_as_rows() -> None:
+    """Between the copies and the clean-up a folder holds old and new rows; a run reads one of both."""
+    more = {"write_mode": "scd2"}
+    with opened() as there:
+        there.run("zero", {"a": 0.0, "d": 0.0}, **more)
+        one = there.begin("one", {"a": 1.0, "b": 1.0}, day=3, **more)
+        there.transform(one)
+        with world.killed() as killer:
+            there.load(one)
+    seen = set()
+    for at in range(len(killer.calls)):
+        with opened() as there:
+            there.run("zero", {"a": 0.0, "d": 0.0}, **more)
+            one, two = (
+                there.begin(name, rows, day=day, **more) for day, (name, rows) in enumerate(RUNS.items(), 3)
+            )
+            there.transform(one)
+            with world.killed(at, after=True), contextlib.suppress(KilledError):
+                there.load(one)
+            committed = storage.get_json(f"{one.runs}committed.json") is not None
+            assert there.transform(two)["rows_existing"] == (4 if committed else 2), at
+            seen.add(committed)
+            there.at += leases.LEASE + timedelta(seconds=1)
+            there.load(two)  # what it has read is what is there once the dead run is cleaned up after
+    assert seen == {False, True}
+
+
 def test_a_transform_that_is_cut_off_is_repeated() -> None:
     with opened() as there:
         one, _ = begun(there)
