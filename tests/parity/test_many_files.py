@@ -56,7 +56,7 @@ def test_each_row_is_told_its_own_files_folder(spark: Any, tmp_path: Path) -> No
         ([pa.array([Decimal("12.25")]), pa.array([0.5])], DataType("decimal", precision=12, scale=2)),
         ([pa.array([2**62]), pa.array(["7"])], DataType("int64")),
     ],
-    ids=str,
+    ids=("whole numbers", "large numbers", "float32", "decimal", "text"),
 )
 def test_types_that_are_united(arrays: list[pa.Array], kind: DataType, spark: Any, tmp_path: Path) -> None:
     first, other = outcomes(kind, arrays, tmp_path)
@@ -73,7 +73,7 @@ def test_types_that_are_united(arrays: list[pa.Array], kind: DataType, spark: An
         pa.array([2**63], pa.uint64()),
         pa.array([Decimal("90071992547409.93")]),
     ],
-    ids=str,
+    ids=("int64", "negative", "uint64", "decimal"),
 )
 def test_numbers_that_floats_would_change_name_their_file(
     exact: pa.Array, spark: Any, tmp_path: Path
