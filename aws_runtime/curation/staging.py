@@ -32,7 +32,7 @@ from aws_runtime.partitions import partition_folder
 _BASENAME_BYTES = 200
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _KEY_BYTES = 1024
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 
 
 class CopyNotVerifiedError(Exception):
@@ -199,6 +199,8 @@ def _rejected_before(job: Job, item: S3Object) -> Staged | None:
     reason = storage.get_json(f"{_rejected_folder(job, item)}reason.json")
     if reason is None or reason["execution"] != job.id:
         return None
+    if reason["files"][0]["copy"]:  # the run may have ended between the reason and this
+        _removed(item)
     return Staged(item, {}, RejectedFile(reason["code"], reason["message"], reason["uri"]))
 
 
