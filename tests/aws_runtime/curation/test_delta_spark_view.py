@@ -32,6 +32,10 @@ def test_rows_have_their_folders_values(spark: Any, tmp_path: Path, *, by_folder
     if not by_folder:
         stale = tmp_path / "output" / "dt=2024-07-02/region=eu" / "part-stale.zstd.parquet"
         stale.write_bytes(world.orders("left by an earlier attempt"))
-    view(spark, [base] if by_folder else files, base, CONTRACT, ["dt", "region"])
-    rows = spark.sql("SELECT order_id, dt, region, amount FROM incoming ORDER BY order_id").collect()
+    try:
+        view(spark, [base] if by_folder else files, base, CONTRACT, ["dt", "region"])
+        rows = spark.sql("SELECT order_id, dt, region, amount FROM incoming ORDER BY order_id").collect()
+    finally:  # a job's session ends with it, this one does not
+        for name in ("incoming", "staged"):
+            spark.catalog.dropTempView(name)
     assert [tuple(row) for row in rows] == [(*row, 1.5) for row in FOLDERS.values()]
